@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+# pinfold: one non-recursive makefile.
+#
+#   make            build/pinfold and build/libexec/pinfold/*
+#   make run        run a hostile pull request's test suite in a sandbox
+#   make test       every test that belongs to CI (make test-all: the slow ones too)
+#   make bench      medians beside the peers that this machine has
+#   make fuzz       the fuzzers, FUZZ_SECONDS each
+#   make lint format install clean deps
+#
+#   O=DIR     build directory            V=1       print commands
+#   CC=clang  another compiler           SAN=asan|ubsan   sanitizers (see HACKING.md)
+
+O ?= build
+V ?= 0
+SAN ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 20
+VERSION := 0.1.0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
+
+# --- flags -----------------------------------------------------------------
+WARN := -Wall -Wextra -Wshadow -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral
+BASE_CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing -fstack-protector-strong -D_FILE_OFFSET_BITS=64 -D_GNU_SOURCE \
+	-DPF_VERSION='"$(VERSION)"' -DPF_LIBEXEC='"$(PREFIX)/libexec/pinfold"' -Isrc -Iinclude -I$(O)/gen $(WARN)
+
+# The programs that ship are static and link musl alone. The wrapper musl-gcc
+# knows only gcc, so the few flags it would add stand here and serve clang too.
+MUSL_INC ?= /usr/include/x86_64-linux-musl
+MUSL_LIB ?= /usr/lib/x86_64-linux-musl
+KERNEL_INC := -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu
+MUSL_CFLAGS := $(BASE_CFLAGS) -nostdinc -isystem $(MUSL_INC) -isystem $(shell $(CC) -print-file-name=include) $(KERNEL_INC) -fno-pie -ffunction-sections -fdata-sections
+LIBGCC := $(shell gcc -print-libgcc-file-name)
+MUSL_LINK = $(CC) -static -no-pie -nostdlib -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,relro -o $@ $(MUSL_LIB)/crt1.o $(MUSL_LIB)/crti.o \
+	$(filter %.o %.a,$^) -L$(MUSL_LIB) -Wl,--start-group -lc $(LIBGCC) -Wl,--end-group $(MUSL_LIB)/crtn.o
+
+# Undefined behaviour traps in musl builds; there is no run-time to report it.
+ifeq ($(SAN),ubsan)
+MUSL_CFLAGS += -fsanitize=undefined -fsanitize-undefined-trap-on-error
+endif
+
+# Unit tests and fuzzers are glibc programs under ASan and UBSan.
+HOST_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+HOST_CFLAGS := $(BASE_CFLAGS) $(HOST_SAN)
+FUZZ_CC := clang
+FUZZ_CFLAGS := $(BASE_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+
+# --- sources ---------------------------------------------------------------
+SRC_BASE      := $(sort $(wildcard src/base/*.c))
+SRC_LINUX     := $(sort $(wildcard src/linux/*.c))
+SRC_PROTO     := $(sort $(wildcard src/proto/*.c))
+SRC_POLICY    := $(sort $(wildcard src/policy/*.c))
+SRC_WORKSPACE := $(sort $(wildcard src/workspace/*.c))
+SRC_TIER      := $(sort $(wildcard src/tier/*.c src/tier/container/*.c))
+SRC_SANDBOX   := $(sort $(wildcard src/sandbox/*.c))
+SRC_CLI       := $(sort $(wildcard src/cli/*.c))
+SRC_INIT      := $(sort $(wildcard src/init/*.c))
+
+# What stands in libpinfold; init links base, proto and linux alone.
+SRC_INNER := $(SRC_BASE) $(SRC_LINUX) $(SRC_PROTO)
+SRC_IMAGE     := $(sort $(wildcard src/image/*.c))
+SRC_LIB   := $(SRC_INNER) $(SRC_POLICY) $(SRC_IMAGE) $(SRC_WORKSPACE) $(SRC_TIER) $(SRC_SANDBOX)
+
+GEN := $(O)/gen/syscall_filter.h
+
+.PHONY: all
+all: $(O)/pinfold $(O)/libexec/pinfold/pinfold-init $(O)/libpinfold.a
+
+# --- flavours: musl (ships), break (musl, test builds with PF_BREAK), host (glibc, ASan), fuzz
+# 1: flavour  2: compiler  3: flags
+define flavour
+$(O)/obj/$(1)/%.o: src/%.c | $(GEN)
+	$$(call say,CC,$$@)mkdir -p $$(@D) && $(2) $(3) -MMD -MP -c -o $$@ $$<
+$(O)/obj/$(1)/libpinfold.a: $(SRC_LIB:src/%.c=$(O)/obj/$(1)/%.o)
+	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
+$(O)/obj/$(1)/libinner.a: $(SRC_INNER:src/%.c=$(O)/obj/$(1)/%.o)
+	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(eval $(call flavour,musl,$$(CC),$$(MUSL_CFLAGS)))
+$(eval $(call flavour,break,$$(CC),$$(MUSL_CFLAGS) -DPF_BREAK_BUILD))
+$(eval $(call flavour,host,$$(CC),$$(HOST_CFLAGS)))
+$(eval $(call flavour,fuzz,$$(FUZZ_CC),$$(FUZZ_CFLAGS)))
+
+.SECONDARY:
+
+# The system-call filter is compiled when pinfold is built: a program of the
+# build machine turns the table into BPF, and init carries the result.
+$(O)/gen/mkfilter: tools/mkfilter.c src/linux/seccomp_table.c src/linux/seccomp_tree.c src/linux/seccomp.h src/linux/seccomp_table.h
+	$(call say,HOSTCC,$@)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) -o $@ $(filter %.c,$^)
+$(O)/gen/syscall_filter.h: $(O)/gen/mkfilter
+	$(call say,GEN,$@)$< > $@.tmp && mv $@.tmp $@
+
+$(O)/pinfold: $(SRC_CLI:src/%.c=$(O)/obj/musl/%.o) $(O)/obj/musl/libpinfold.a
+	$(call say,LINK,$@)$(MUSL_LINK)
+$(O)/libexec/pinfold/pinfold-init: $(SRC_INIT:src/%.c=$(O)/obj/musl/%.o) $(O)/obj/musl/libinner.a
+	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
+$(O)/libpinfold.a: $(O)/obj/musl/libpinfold.a
+	$(call say,COPY,$@)cp $< $@
+
+# Test builds: PF_BREAK takes single defences off, to prove that each attack's test can fail.
+$(O)/break/pinfold: $(SRC_CLI:src/%.c=$(O)/obj/break/%.o) $(O)/obj/break/libpinfold.a
+	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
+$(O)/break/libexec/pinfold/pinfold-init: $(SRC_INIT:src/%.c=$(O)/obj/break/%.o) $(O)/obj/break/libinner.a
+	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
+
+# --- unit tests ------------------------------------------------------------
+UNIT := $(patsubst tests/unit/%.c,$(O)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+$(O)/unit/%: tests/unit/%.c $(O)/obj/host/libpinfold.a | $(GEN)
+	$(call say,UNIT,$@)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(O)/obj/host/libpinfold.a -lcmocka $(UNIT_LIBS)
+$(O)/unit/test_seccomp: UNIT_LIBS := -lseccomp
+
+FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+$(O)/fuzz/%: tests/fuzz/%.c $(O)/obj/fuzz/libpinfold.a | $(GEN)
+	$(call say,FUZZ,$@)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -MF $@.d -o $@ $< $(O)/obj/fuzz/libpinfold.a
+
+-include $(shell find $(O)/obj $(O)/unit $(O)/fuzz -name '*.d' 2>/dev/null)
+
+include tests/tests.mk
+
+.PHONY: clean
+clean:
+	rm -rf $(O)

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs of the program share. */
+#ifndef PF_CLI_CLI_H
+#define PF_CLI_CLI_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "cli/args.h"
+#include "policy/policy.h"
+#include "sandbox/places.h"
+
+#define PF_EXIT_ERROR 125 /* pinfold's own failures, as against the command's */
+
+struct pf_verb {
+	const char *name, *summary;
+	const char *usage; /* lines without "pinfold ", each with a newline */
+	const char *text;  /* what must be known to use it */
+	const struct pf_opt *opts;
+	bool policy;		  /* takes the policy's options too */
+	int (*main)(char **argv); /* argv: behind the verb; returns the exit code */
+};
+
+extern const struct pf_verb pf_verb_run, pf_verb_ls, pf_verb_diff, pf_verb_apply, pf_verb_drop,
+	pf_verb_policy, pf_verb_doctor;
+
+/* Rows that every verb has. */
+#define PF_OPT_HELP                                                                                          \
+	{                                                                                                    \
+		"help", 'h', PF_OPT_FLAG, NULL, "this text"                                                  \
+	}
+#define PF_OPT_END                                                                                           \
+	{                                                                                                    \
+		NULL, 0, PF_OPT_FLAG, NULL, NULL                                                             \
+	}
+
+int pf_cli_help(const struct pf_verb *v);				     /* to stdout; 0 */
+int pf_cli_misuse(const struct pf_verb *v, const struct pf_error *err);	     /* to stderr; PF_EXIT_ERROR */
+int pf_cli_fail(const struct pf_error *err);				     /* to stderr; PF_EXIT_ERROR */
+void pf_cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* "pinfold: ..." to stderr */
+/* Write to stdout. 0, or an exit code: 141 when nobody reads any more, else PF_EXIT_ERROR with a message. */
+int pf_cli_out(const struct pf_buf *b);
+/* Text of unknown origin, fit for a terminal. NULL is "-". */
+void pf_cli_name(struct pf_buf *out, const char *s);
+void pf_cli_name_cut(struct pf_buf *out, const char *s, size_t columns);
+
+/* Directories, and STATE/changes opened; says what failed. Descriptor, or -errno. */
+int pf_cli_changes(struct pf_dirs *dirs, struct pf_error *err);
+
+/* The policy of a command line: documents in their order, then the options over them in theirs. */
+struct pf_policy_args {
+	const char **files;
+	size_t file_count;
+	struct pf_policy_over {
+		const struct pf_policy_opt *opt;
+		const char *value;
+	} * over;
+	size_t over_count;
+};
+int pf_policy_args_init(struct pf_policy_args *a, char **argv,
+			struct pf_error *err); /* room for all of argv */
+void pf_policy_args_free(struct pf_policy_args *a);
+int pf_policy_args_build(const struct pf_policy_args *a, struct pf_policy **out,
+			 struct pf_error *err); /* checked */
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pinfold doctor: what this host can do, proved by doing it, and what dead sandboxes left on it. Each
+ * probe belongs to its tier; here they are only called and shown.
+ */
+#include "cli/doctor.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "linux/landlock.h"
+
+enum { OPT_JSON, OPT_CLEAN, OPT_HELP };
+
+static const struct pf_opt opts[] = {
+	[OPT_JSON] = {"json", 0, PF_OPT_FLAG, NULL, "the same as a JSON object"},
+	[OPT_CLEAN] = {"clean", 0, PF_OPT_FLAG, NULL, "remove what dead sandboxes left"},
+	[OPT_HELP] = PF_OPT_HELP,
+	PF_OPT_END,
+};
+
+/* --- the user ------------------------------------------------------------------------ */
+
+/* The count of a line "who:first:count" of subuid(5) if it is about this user. */
+static uint64_t subuid_line(char *line, const char *name, const char *number)
+{
+	char *who = strsep(&line, ":"), *first = strsep(&line, ":");
+	uint64_t count;
+
+	if (!line || !first || ((!name || strcmp(who, name) != 0) && strcmp(who, number) != 0))
+		return 0;
+	return pf_parse_u64(line, &count) == 0 ? count : 0;
+}
+
+static int64_t count_subuids(uid_t uid)
+{
+	PF_AUTO_BUF struct pf_buf text = {0};
+	struct passwd *pw = getpwuid(uid);
+	char number[16], *rest, *line;
+	uint64_t sum = 0;
+	int r = pf_read_file(AT_FDCWD, "/etc/subuid", &text, 1 << 20);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return -1;
+	snprintf(number, sizeof(number), "%u", (unsigned)uid);
+	rest = text.data;
+	while ((line = strsep(&rest, "\n")))
+		sum += subuid_line(line, pw ? pw->pw_name : NULL, number);
+	return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
+}
+
+/* --- the state directory --------------------------------------------------------------- */
+
+static uint64_t dir_bytes(int parent, const char *name)
+{
+	PF_AUTO_CLOSE int fd = pf_open_beneath(parent, name, O_RDONLY | O_DIRECTORY, 0);
+	PF_AUTO_DIR DIR *d = NULL;
+	uint64_t sum = 0;
+	struct dirent *e;
+
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return 0;
+	pf_take_fd(&fd); /* closedir() closes it */
+	while ((e = readdir(d))) {
+		struct stat st;
+
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+			sum += (uint64_t)st.st_blocks * 512;
+	}
+	return sum;
+}
+
+static int look_at_changes(struct pf_doctor *d, struct pf_error *err)
+{
+	PF_AUTO_CLOSE int fd = -1;
+	struct pf_list ids = {0};
+	char blobs[64];
+	int r;
+
+	fd = pf_cli_changes(&d->dirs, err);
+	if (fd < 0)
+		return fd;
+	r = pf_change_list(fd, &ids, err);
+	if (r < 0)
+		return r;
+	d->kept = ids.count;
+	for (size_t i = 0; i < ids.count; i++) {
+		snprintf(blobs, sizeof(blobs), "%s/blobs", ids.items[i]);
+		d->kept_bytes += dir_bytes(fd, ids.items[i]) + dir_bytes(fd, blobs);
+		free(ids.items[i]);
+	}
+	free(ids.items);
+	return 0;
+}
+
+static int look_at_sandboxes(struct pf_doctor *d, struct pf_error *err)
+{
+	struct pf_live *list;
+	size_t count;
+	int r = pf_live_list(&d->dirs, &list, &count, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].alive)
+			d->live++;
+		else
+			d->dead++;
+	}
+	pf_live_free(list, count);
+	return 0;
+}
+
+static void look_at_places(struct pf_doctor *d, bool clean, struct pf_error *err)
+{
+	int r = look_at_changes(d, err);
+
+	if (r == 0 && clean) {
+		r = pf_sweep(&d->dirs, &d->sweep, err);
+		d->cleaned = r == 0;
+	}
+	if (r == 0)
+		r = look_at_sandboxes(d, err);
+	if (r < 0)
+		d->places_error = err->msg;
+}
+
+/* --- the host --------------------------------------------------------------------------- */
+
+static void look_at_tiers(struct pf_doctor *d)
+{
+	for (size_t i = 0; pf_tiers[i] && d->tier_count < PF_DOCTOR_TIERS; i++) {
+		struct pf_probe *p = &d->tiers[d->tier_count].probe;
+		struct pf_error err = {0};
+
+		d->tiers[d->tier_count++].name = pf_tiers[i]->name;
+		if (pf_tiers[i]->probe(p, &err) < 0) {
+			p->usable = false;
+			snprintf(p->why, sizeof(p->why), "the probe failed: %.180s", err.msg);
+		}
+		if (p->usable && !d->automatic)
+			d->automatic = pf_tiers[i]->name;
+	}
+}
+
+static void look_at_host(struct pf_doctor *d)
+{
+	struct utsname u;
+
+	if (uname(&u) == 0)
+		snprintf(d->kernel, sizeof(d->kernel), "%s %s %s", u.sysname, u.release, u.machine);
+	d->uid = geteuid();
+	d->subuids = count_subuids(d->uid);
+	pf_cgroup_host(&d->cgroup);
+	d->landlock_abi = pf_landlock_abi();
+	look_at_tiers(d);
+}
+
+static int examine(bool json, bool clean)
+{
+	PF_AUTO_BUF struct pf_buf out = {0};
+	struct pf_doctor *d = calloc(1, sizeof(*d)); /* the probes are some 40 KiB */
+	struct pf_error err = {0};
+	int code;
+
+	if (!d) {
+		pf_fail(&err, -ENOMEM, "out of memory");
+		return pf_cli_fail(&err);
+	}
+	look_at_places(d, clean, &err);
+	look_at_host(d);
+	if (json)
+		pf_doctor_json(d, &out);
+	else
+		pf_doctor_print(d, &out);
+	code = pf_cli_out(&out);
+	if (code == 0)
+		code = d->automatic ? 0 : 1;
+	free(d);
+	return code;
+}
+
+static int doctor_main(char **argv)
+{
+	struct pf_args args = {.argv = argv, .own = opts, .words_between = true};
+	bool given[PF_ARRAY_SIZE(opts)] = {false};
+	struct pf_error err = {0};
+	struct pf_arg arg;
+	int r;
+
+	while ((r = pf_args_next(&args, &arg, &err)) == 1)
+		given[arg.own - opts] = true;
+	if (r == 0 && args.words)
+		r = pf_fail(&err, -EINVAL, "doctor takes no arguments");
+	if (r < 0)
+		return pf_cli_misuse(&pf_verb_doctor, &err);
+	if (given[OPT_HELP])
+		return pf_cli_help(&pf_verb_doctor);
+	return examine(given[OPT_JSON], given[OPT_CLEAN]);
+}
+
+const struct pf_verb pf_verb_doctor = {
+	.name = "doctor",
+	.summary = "say what this host can do and what would mend it",
+	.usage = "doctor [--json] [--clean]\n",
+	.text = "Each item is tried, not looked up. --clean removes the groups, scratch and directories of "
+		"sandboxes\n"
+		"whose keeper was killed; kept change sets stay. Exit code: 0 if some tier can be used, else "
+		"1.",
+	.opts = opts,
+	.main = doctor_main,
+};

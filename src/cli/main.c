@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program pinfold: the table of its verbs. */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "cli/cli.h"
+
+#include "pinfold.h"
+
+static const struct pf_verb *const verbs[] = {
+	&pf_verb_run,  &pf_verb_ls,	&pf_verb_diff,	 &pf_verb_apply,
+	&pf_verb_drop, &pf_verb_policy, &pf_verb_doctor,
+};
+
+static int print_version(void)
+{
+	PF_AUTO_BUF struct pf_buf out = {0};
+
+	pf_buf_addf(&out, "pinfold %s\n", pf_version());
+	return pf_cli_out(&out);
+}
+
+static const char *verb_name(const void *user, size_t i)
+{
+	static const char *const more[] = {"version", "help"};
+
+	(void)user;
+	if (i < PF_ARRAY_SIZE(verbs))
+		return verbs[i]->name;
+	i -= PF_ARRAY_SIZE(verbs);
+	return i < PF_ARRAY_SIZE(more) ? more[i] : NULL;
+}
+
+static const struct pf_verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < PF_ARRAY_SIZE(verbs); i++) {
+		if (strcmp(verbs[i]->name, name) == 0)
+			return verbs[i];
+	}
+	return NULL;
+}
+
+static void overview(struct pf_buf *out)
+{
+	pf_buf_adds(out, "pinfold runs a command behind a real boundary and tells what it did.\n\n"
+			 "usage: pinfold run [options] [--] COMMAND [ARG...]\n\n");
+	for (size_t i = 0; i < PF_ARRAY_SIZE(verbs); i++)
+		pf_buf_addf(out, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
+	pf_buf_adds(out, "  version  the version of this program\n"
+			 "  help     help VERB tells more\n\n"
+			 "  pinfold run echo hello\n"
+			 "  pinfold run --workspace . -- pytest -q      then: pinfold diff last; pinfold "
+			 "apply last\n");
+}
+
+static int unknown_verb(const char *name)
+{
+	const char *near = pf_args_near(name, verb_name, NULL);
+	char shown[128];
+
+	pf_printable(name, strlen(name), shown, sizeof(shown));
+	if (near)
+		pf_cli_say("there is no verb \"%s\"; did you mean \"%s\"?", shown, near);
+	else if (name[0] == '-')
+		pf_cli_say("there is no option %s before the verb; \"pinfold help\" lists the verbs", shown);
+	else
+		pf_cli_say("there is no verb \"%s\"; to run a command: pinfold run %s", shown, shown);
+	return PF_EXIT_ERROR;
+}
+
+static int help(const char *name)
+{
+	PF_AUTO_BUF struct pf_buf out = {0};
+	const struct pf_verb *v;
+
+	if (name) {
+		v = find_verb(name);
+		if (v)
+			return pf_cli_help(v);
+		if (strcmp(name, "help") != 0 && strcmp(name, "version") != 0)
+			return unknown_verb(name);
+	}
+	overview(&out);
+	return pf_cli_out(&out);
+}
+
+/* A caller may start us with 0, 1 or 2 closed. The next file that is opened would take the number, and the
+ * command's output would be written into it. */
+static void fill_standard_fds(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0)
+			_exit(PF_EXIT_ERROR);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	PF_AUTO_BUF struct pf_buf out = {0};
+	const struct pf_verb *v;
+
+	fill_standard_fds();
+	if (argc < 2) {
+		overview(&out);
+		pf_write_full(STDERR_FILENO, out.data, out.len);
+		return PF_EXIT_ERROR;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0)
+		return print_version();
+	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return help(argv[2]);
+	v = find_verb(argv[1]);
+	return v ? v->main(argv + 2) : unknown_verb(argv[1]);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the verb run: one command in one sandbox, from its options to its exit code. */
+#ifndef PF_CLI_RUN_H
+#define PF_CLI_RUN_H
+
+#include <stdbool.h>
+#include <termios.h>
+
+#include "cli/cli.h"
+#include "sandbox/result.h"
+
+#include "pinfold.h"
+
+/* --- run_sink.c: where output goes, without ever blocking the loop that holds the deadlines ------------ */
+#define PF_SINK_HIGH                                                                                         \
+	262144u /* with so much unwritten the sandbox is not read: the command waits, as in a pipe */
+
+struct pf_sink {
+	int fd;
+	bool direct; /* a file: writes never wait for a reader */
+	bool socket;
+	int error; /* negative errno once a write failed; then everything is dropped */
+	struct pf_buf pend;
+	size_t done; /* bytes of pend that were written */
+};
+void pf_sink_init(struct pf_sink *s, int fd);
+void pf_sink_put(struct pf_sink *s, const void *p, size_t n);
+void pf_sink_flush(struct pf_sink *s); /* what can be written now */
+size_t pf_sink_pending(const struct pf_sink *s);
+bool pf_sink_same(const struct pf_sink *a, const struct pf_sink *b); /* one terminal or pipe behind both */
+void pf_sink_free(struct pf_sink *s);
+
+/* --- run_signals.c ----------------------------------------------------------------------------------- */
+/* Catch what a user sends to stop or resize us. Handlers and not a blocked mask nor SIG_IGN: those two would
+ * be inherited by init and by every command. Returns a descriptor that becomes readable. */
+int pf_signals_catch(void);
+int pf_signals_next(void);	   /* the next signal that arrived, 0 if none */
+void pf_signals_progress(bool on); /* a line on stderr if the start takes over a second */
+
+/* --- run_tty.c --------------------------------------------------------------------------------------- */
+struct pf_tty {
+	int fd; /* our terminal; -1: none */
+	bool raw;
+	struct termios before;
+};
+void pf_tty_find(struct pf_tty *t);
+int pf_tty_raw(struct pf_tty *t);      /* 0 or -errno */
+void pf_tty_restore(struct pf_tty *t); /* harmless when it is not raw */
+bool pf_tty_size(const struct pf_tty *t, unsigned short *rows, unsigned short *cols);
+
+/* --- the run ------------------------------------------------------------------------------------------ */
+enum pf_json_mode { PF_JSON_OFF, PF_JSON_OBJECT_MODE, PF_JSON_STREAM_MODE };
+
+struct pf_run {
+	/* what was asked for */
+	enum pf_json_mode json;
+	bool interactive, tty, rm, quiet, verbose, receipt, help;
+	char **command;
+	struct pf_policy *policy;
+	/* what happens */
+	struct pf_sandbox *box;
+	struct pf_exec *exec;
+	struct pf_sink out, err;
+	bool one_sink; /* stdout and stderr are one terminal or pipe: their order is kept */
+	struct pf_tty terminal;
+	int signals;	/* descriptor */
+	unsigned kills; /* signals that ask for the end */
+	bool stdin_open;
+	char carry[2][4]; /* json stream: the beginning of a character at the end of the last piece */
+	size_t carry_len[2];
+	/* what came of it */
+	struct pf_result result;
+	int forced_code; /* exit code that stands over the result's; -1: none */
+};
+
+extern const struct pf_opt pf_run_opts[];
+/* Fills run and run->policy. On failure run->json is what the rest of the line asks for. */
+int pf_run_options(struct pf_run *run, char **argv, struct pf_error *err);
+
+/* --- run_loop.c */
+void pf_run_output(void *user, struct pf_exec *e, enum pf_stream stream, const void *p, size_t n);
+void pf_run_loop(struct pf_run *run,
+		 struct pf_error *err); /* until the exec has a result and its output is out */
+
+/* --- run_stream.c: the lines of --json=stream */
+void pf_stream_started(struct pf_run *run);
+void pf_stream_data(struct pf_run *run, enum pf_stream stream, const void *p, size_t n);
+void pf_stream_result(struct pf_run *run);
+
+/* --- run_human.c, run_receipt.c: texts for people */
+enum pf_summary {
+	PF_SUMMARY_QUIET /* our errors alone */,
+	PF_SUMMARY_NORMAL,
+	PF_SUMMARY_FULL /* and what is not enforced */
+};
+void pf_human_summary(const struct pf_result *r, const struct pf_policy *p, enum pf_summary how,
+		      struct pf_buf *out);
+void pf_human_receipt(const struct pf_result *r, struct pf_buf *out);
+
+#endif

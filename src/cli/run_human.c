@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a person is told after a run, on standard error and only if it is worth a line: why the command ended
+ * when it did not simply end, what it hit and survived, what was refused, what it changed. Names in here come
+ * from inside and pass pf_printable().
+ */
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/run.h"
+
+static void lead(struct pf_buf *out)
+{
+	pf_buf_adds(out, "pinfold: ");
+}
+
+static void say_time(struct pf_buf *out, const char *what, uint64_t ms, const char *option)
+{
+	char text[16];
+
+	pf_format_duration(ms, text);
+	lead(out);
+	pf_buf_addf(out, "%s %s: the command was ended; %s TIME gives it longer\n", what, text, option);
+}
+
+static void say_size(struct pf_buf *out, const char *what, uint64_t bytes, const char *option)
+{
+	char text[16];
+
+	pf_format_size(bytes, text);
+	lead(out);
+	pf_buf_addf(out, "%s %s; %s SIZE allows more\n", what, text, option);
+}
+
+static uint64_t disk_limit(const struct pf_limits *l)
+{
+	return l->disk ? l->disk : l->memory / 2;
+}
+
+static void say_error(struct pf_buf *out, const char *what, const char *error)
+{
+	lead(out);
+	if (what)
+		pf_buf_addf(out, "%s: ", what);
+	pf_cli_name(out, error ? error : "no reason is known");
+	pf_buf_addc(out, '\n');
+}
+
+static void say_cause(const struct pf_result *r, const struct pf_limits *l, struct pf_buf *out)
+{
+	char name[16];
+
+	switch (r->cause) {
+	case PF_CAUSE_EXITED:
+		if (r->error) /* 126 and 127: why it did not start */
+			say_error(out, NULL, r->error);
+		break;
+	case PF_CAUSE_SIGNALLED:
+		lead(out);
+		pf_buf_addf(out, "the command was ended by %s\n", pf_signal_name(r->signal, name));
+		break;
+	case PF_CAUSE_TIMEOUT:
+		say_time(out, "timeout: it ran for", l->wall_ms, "--timeout");
+		break;
+	case PF_CAUSE_IDLE_TIMEOUT:
+		say_time(out, "idle_timeout: no byte on any stream for", l->idle_ms, "--idle-timeout");
+		break;
+	case PF_CAUSE_OUTPUT_LIMIT:
+		say_size(out, "output_limit: the command was ended after output of", l->output,
+			 "--output-limit");
+		break;
+	case PF_CAUSE_OOM:
+		say_size(out, "oom: the sandbox ran out of its memory,", l->memory, "--memory");
+		break;
+	case PF_CAUSE_PIDS:
+		lead(out);
+		pf_buf_addf(out, "pids: the sandbox ran out of its %u processes; --processes N allows more\n",
+			    l->processes);
+		break;
+	case PF_CAUSE_DISK_LIMIT:
+		say_size(out, "disk_limit: changes and temporary files ran out of", disk_limit(l),
+			 "--disk (with --memory)");
+		break;
+	case PF_CAUSE_KILLED:
+		lead(out);
+		pf_buf_adds(out, "killed\n");
+		break;
+	case PF_CAUSE_NONE:
+	case PF_CAUSE_DENIED:
+	case PF_CAUSE_BOUNDARY:
+	case PF_CAUSE_ERROR:
+		say_error(out, pf_cause_name(r->cause), r->error);
+		break;
+	}
+}
+
+static void say_hits(const struct pf_result *r, struct pf_buf *out)
+{
+	for (size_t i = 0; i < r->hit_count; i++) {
+		/* What ended it was said already. */
+		if (strcmp(r->hits[i].kind, pf_cause_name(r->cause)) == 0)
+			continue;
+		lead(out);
+		pf_buf_addf(out, "limit %s was hit", r->hits[i].kind);
+		if (r->hits[i].count > 1)
+			pf_buf_addf(out, " %lld times", (long long)r->hits[i].count);
+		pf_buf_adds(out, ", and the command went on\n");
+	}
+}
+
+static void say_denials(const struct pf_result *r, struct pf_buf *out)
+{
+	for (size_t i = 0; i < r->denial_count; i++) {
+		const struct pf_denial *d = &r->denials[i];
+
+		lead(out);
+		pf_buf_addf(out, "denied %s ", d->kind);
+		pf_cli_name(out, d->target);
+		if (d->rule) {
+			pf_buf_adds(out, " (");
+			pf_cli_name(out, d->rule);
+			pf_buf_addc(out, ')');
+		}
+		if (d->hint) {
+			pf_buf_adds(out, ": ");
+			pf_cli_name(out, d->hint);
+		}
+		pf_buf_addc(out, '\n');
+	}
+}
+
+static void say_count(struct pf_buf *out, const char **comma, uint64_t n, const char *what)
+{
+	if (n == 0)
+		return;
+	pf_buf_addf(out, "%s%llu %s", *comma, (unsigned long long)n, what);
+	*comma = ", ";
+}
+
+static void say_changes(const struct pf_result *r, struct pf_buf *out)
+{
+	const char *comma = "", *id = r->changes_id;
+
+	if (!r->has_changes || !*id)
+		return;
+	lead(out);
+	pf_buf_adds(out, "changes: ");
+	say_count(out, &comma, r->added, "added");
+	say_count(out, &comma, r->modified, "modified");
+	say_count(out, &comma, r->deleted, "deleted");
+	pf_buf_addf(out, " (pinfold diff %s; pinfold apply %s; pinfold drop %s)\n", id, id, id);
+}
+
+/* A default limit that this host cannot hold. Somebody at a terminal would take it for held, so it is said
+ * there; a script has it in the receipt, and its command's own standard error is not to be spoilt every time.
+ */
+static void say_unenforced(const struct pf_receipt *r, struct pf_buf *out)
+{
+	if (r->unenforced_count == 0)
+		return;
+	lead(out);
+	pf_buf_adds(out, "not enforced here:");
+	for (size_t i = 0; i < r->unenforced_count; i++)
+		pf_buf_addf(out, "%s %s", i ? "," : "", r->unenforced[i].limit);
+	if (r->unenforced[0].why && *r->unenforced[0].why) {
+		pf_buf_adds(out, ": ");
+		pf_cli_name(out, r->unenforced[0].why);
+	}
+	pf_buf_adds(out, "; --require limits refuses to run then\n");
+}
+
+void pf_human_summary(const struct pf_result *r, const struct pf_policy *p, enum pf_summary how,
+		      struct pf_buf *out)
+{
+	bool ours = r->error || r->cause == PF_CAUSE_ERROR || r->cause == PF_CAUSE_BOUNDARY ||
+		    r->cause == PF_CAUSE_DENIED;
+
+	if (how != PF_SUMMARY_QUIET || ours)
+		say_cause(r, &p->limits, out);
+	if (how == PF_SUMMARY_QUIET)
+		return;
+	say_hits(r, out);
+	say_denials(r, out);
+	if (how == PF_SUMMARY_FULL)
+		say_unenforced(&r->receipt, out);
+	say_changes(r, out);
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An exec on the host's side: prepared, proved, started, fed, ended. While one runs a next one is
+ * not prepared ahead unless the caller has run one before: a session pays once, a single run nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "sandbox/sandbox.h"
+
+struct pf_exec *pf__exec_find(struct pf_sandbox *s, uint32_t id)
+{
+	struct pf_exec *e;
+
+	for (e = s->execs; e; e = e->next)
+		if (e->id == id)
+			return e;
+	return NULL;
+}
+
+static int broken(const struct pf_sandbox *s, struct pf_error *err)
+{
+	return pf_fail(err, s->broken.code, "the sandbox is broken: %s", s->broken.msg);
+}
+
+/* --- prepare --------------------------------------------------------------------------- */
+
+static int open_streams(struct pf_sandbox *s, struct pf_exec *e, struct pf_error *err)
+{
+	int r;
+
+	if ((r = pf_conn_open(s->conn, pf_stream_stdin(e->id), PF_STREAM_OUT)) < 0 ||
+	    (r = pf_conn_open(s->conn, pf_stream_stdout(e->id), PF_STREAM_IN)) < 0 ||
+	    (r = pf_conn_open(s->conn, pf_stream_stderr(e->id), PF_STREAM_IN)) < 0)
+		return pf_fail(err, r, "too many commands at once in one sandbox");
+	return 0;
+}
+
+static int send_prepare(struct pf_sandbox *s, struct pf_exec *e, unsigned short rows, unsigned short cols, struct pf_error *err)
+{
+	struct pf_msg_prepare m = {.exec = e->id, .uid = s->box->command_uid, .gid = s->box->command_gid,
+				   .caps = s->policy->capabilities, .tty = e->tty, .want_stdin = e->want_stdin,
+				   .rows = rows, .cols = cols};
+	PF_AUTO_BUF struct pf_buf b = {0};
+	int r = pf_msg_prepare_put(&b, &m);
+
+	if (r == 0)
+		r = pf_conn_send(s->conn, PF_MSG_PREPARE, b.data, b.len);
+	return r < 0 ? pf_fail(err, r, "cannot ask init for a launcher") : 0;
+}
+
+int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned short rows, unsigned short cols,
+		     struct pf_exec **out, struct pf_error *err)
+{
+	struct pf_exec *e = calloc(1, sizeof(*e));
+	int r;
+
+	if (!e)
+		return pf_fail(err, -ENOMEM, "out of memory");
+	e->box = s;
+	e->id = s->next_exec++;
+	e->tty = tty;
+	e->want_stdin = want_stdin;
+	e->stdin_open = want_stdin || tty;
+	e->err_eof = false;
+	pf_result_init(&e->result);
+	pf__keep_init(&e->out, (size_t)s->policy->limits.output_inline);
+	pf__keep_init(&e->err, (size_t)s->policy->limits.output_inline);
+	r = s->tier->exec_create(s->box, e->id, err);
+	if (r == 0)
+		r = open_streams(s, e, err);
+	if (r == 0)
+		r = send_prepare(s, e, rows, cols, err);
+	if (r < 0) {
+		s->tier->exec_remove(s->box, e->id);
+		free(e);
+		return r;
+	}
+	s->tier->events(s->box, e->id, &e->before);
+	e->next = s->execs;
+	s->execs = e;
+	*out = e;
+	return 0;
+}
+
+/* --- START ------------------------------------------------------------------------------ */
+
+/* The environment: nothing of the host's; then the policy's; then the call's (DESIGN section 7). Later ones win. */
+struct env {
+	char **items;
+	size_t count;
+	bool failed;
+};
+
+static void put_env(struct env *env, const char *kv)
+{
+	size_t n = strcspn(kv, "=") + 1, i;
+	char *copy = strdup(kv), **more;
+
+	for (i = 0; copy && i < env->count; i++)
+		if (strncmp(env->items[i], kv, n) == 0) {
+			free(env->items[i]);
+			env->items[i] = copy;
+			return;
+		}
+	more = copy ? realloc(env->items, (env->count + 2) * sizeof(*more)) : NULL;
+	if (!more) {
+		free(copy);
+		env->failed = true;
+		return;
+	}
+	env->items = more;
+	more[env->count++] = copy;
+	more[env->count] = NULL;
+}
+
+static void put_envf(struct env *env, const char *key, const char *value, const char *more)
+{
+	PF_AUTO_FREE char *kv = NULL;
+
+	if (asprintf(&kv, "%s=%s%s", key, value, more) < 0)
+		env->failed = true;
+	else
+		put_env(env, kv);
+}
+
+static void make_env(const struct pf_sandbox *s, const struct pf_exec_options *o, struct env *env)
+{
+	const char *system = s->policy->user_root ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+						  : "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games";
+	PF_AUTO_FREE char *tools = NULL;
+	const char *const *k;
+	size_t i;
+
+	if (s->box->tools_path && asprintf(&tools, "%s:", s->box->tools_path) < 0)
+		env->failed = true;
+	put_envf(env, "PATH", tools ? tools : "", system);
+	put_envf(env, "HOME", s->box->home, "");
+	put_envf(env, "USER", s->box->user, "");
+	put_env(env, "LANG=C.UTF-8");
+	if (o->tty)
+		put_envf(env, "TERM", getenv("TERM") && *getenv("TERM") ? getenv("TERM") : "xterm", "");
+	for (i = 0; i < s->policy->env.count; i++)
+		put_env(env, s->policy->env.items[i]);
+	for (k = o->env; k && *k; k++)
+		put_env(env, *k);
+}
+
+static void free_env(struct env *env)
+{
+	size_t i;
+
+	for (i = 0; i < env->count; i++)
+		free(env->items[i]);
+	free(env->items);
+}
+
+static const char *start_directory(const struct pf_sandbox *s, const struct pf_exec_options *o)
+{
+	if (o->cwd)
+		return o->cwd;
+	if (s->policy->cwd)
+		return s->policy->cwd;
+	return s->box->workspace_at ? s->box->workspace_at : s->box->home;
+}
+
+static int encode_start(struct pf_exec *e, const struct pf_exec_options *o, struct pf_error *err)
+{
+	const struct pf_sandbox *s = e->box;
+	struct pf_msg_start m = {.exec = e->id, .op = e->op, .umask = 022, .nofile = s->policy->limits.open_files};
+	struct env env = {0};
+	int r;
+
+	make_env(s, o, &env);
+	m.argv.strings = (char **)(uintptr_t)o->argv;
+	while (o->argv[m.argv.count])
+		m.argv.count++;
+	m.env = (struct pf_strs){(uint32_t)env.count, env.items};
+	m.cwd = (char *)(uintptr_t)start_directory(s, o);
+	if (!s->tier->exec_separate(s->box))
+		m.nproc = s->policy->limits.processes;
+	r = env.failed ? -ENOMEM : pf_msg_start_put(&e->start, &m);
+	free_env(&env);
+	if (r == 0 && e->start.len > PF_CONTROL_MAX - 64)
+		r = -E2BIG;
+	return r < 0 ? pf_fail(err, r, r == -E2BIG ? "the command line and environment are too long" : "cannot encode the command") : 0;
+}
+
+static void take_options(struct pf_exec *e, const struct pf_exec_options *o)
+{
+	const struct pf_limits *l = &e->box->policy->limits;
+
+	e->output = o->output;
+	e->user = o->user;
+	e->wall_ms = o->wall_ms ? o->wall_ms : l->wall_ms;
+	e->idle_ms = o->idle_ms ? o->idle_ms : l->idle_ms;
+	e->output_limit = l->output;
+	pf_result_argv(&e->result, o->argv);
+}
+
+static struct pf_exec *find_spare(struct pf_sandbox *s, const struct pf_exec_options *o)
+{
+	struct pf_exec *e;
+
+	for (e = s->execs; e; e = e->next)
+		if (!e->wanted && e->state <= PF_EXEC_SPARE && !e->tty && !o->tty && e->want_stdin == (o->want_stdin != 0))
+			return e;
+	return NULL;
+}
+
+static bool another_runs(const struct pf_sandbox *s)
+{
+	const struct pf_exec *e;
+
+	for (e = s->execs; e; e = e->next)
+		if (e->wanted && e->state != PF_EXEC_DONE)
+			return true;
+	return false;
+}
+
+int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o, struct pf_exec **out, struct pf_error *err)
+{
+	struct pf_exec *e, *spare;
+	int r = 0;
+
+	if (s->broken.code)
+		return broken(s, err);
+	if (!o->argv || !o->argv[0] || !*o->argv[0])
+		return pf_fail(err, -EINVAL, "no command was given");
+	if (!s->tier->exec_separate(s->box) && another_runs(s))
+		return pf_fail(err, -EBUSY, "without control groups one command runs at a time in a sandbox");
+	e = find_spare(s, o);
+	if (!e && (r = pf__exec_prepare(s, o->tty, o->want_stdin, o->rows, o->cols, &e, err)) < 0)
+		return r;
+	e->op = op;
+	e->wanted = true;
+	e->asked_ns = pf_now_ns();
+	take_options(e, o);
+	r = encode_start(e, o, err);
+	if (r == 0 && e->state == PF_EXEC_SPARE)
+		r = pf__exec_go(e, err);
+	/* from the second command on a session is likely: keep one launcher waiting */
+	if (r == 0 && e->id > 1 && s->tier->exec_separate(s->box) && !find_spare(s, o))
+		pf__exec_prepare(s, false, o->want_stdin, 0, 0, &spare, NULL);
+	if (r == 0)
+		r = pf_conn_writable(s->conn, err);
+	if (r < 0) {
+		pf_exec_end(e);
+		return r;
+	}
+	*out = e;
+	return 0;
+}
+
+int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_exec **out, struct pf_error *err)
+{
+	return pf__exec_start_op(s, PF_OP_EXEC, o, out, err);
+}
+
+int pf__exec_go(struct pf_exec *e, struct pf_error *err)
+{
+	int r = pf_conn_send(e->box->conn, PF_MSG_START, e->start.data, e->start.len);
+
+	if (r < 0)
+		return pf_fail(err, r, "cannot start the command");
+	e->state = PF_EXEC_STARTING;
+	e->started_ns = e->last_byte_ns = pf_now_ns();
+	return 0;
+}
+
+/* --- stdin, signals, ends ------------------------------------------------------------------- */
+
+static bool takes_stdin(const struct pf_exec *e)
+{
+	return e->stdin_open && e->state < PF_EXEC_DRAINING && !e->box->broken.code;
+}
+
+size_t pf_exec_stdin_room(const struct pf_exec *e)
+{
+	return takes_stdin(e) ? pf_conn_room(e->box->conn, pf_stream_stdin(e->id)) : 0;
+}
+
+int pf_exec_stdin(struct pf_exec *e, const void *p, size_t n, struct pf_error *err)
+{
+	int r;
+
+	if (!takes_stdin(e))
+		return pf_fail(err, -EPIPE, "the command takes no more input");
+	r = pf_conn_write(e->box->conn, pf_stream_stdin(e->id), p, n);
+	if (r < 0)
+		return pf_fail(err, r, "more input than there is room for");
+	e->last_byte_ns = pf_now_ns();
+	return pf_conn_writable(e->box->conn, err);
+}
+
+int pf_exec_stdin_close(struct pf_exec *e)
+{
+	int r;
+
+	if (!takes_stdin(e))
+		return 0;
+	e->stdin_open = false;
+	r = pf_conn_eof(e->box->conn, pf_stream_stdin(e->id));
+	return r < 0 ? r : pf_conn_writable(e->box->conn, NULL);
+}
+
+int pf_exec_resize(struct pf_exec *e, unsigned short rows, unsigned short cols)
+{
+	struct pf_msg_resize m = {.exec = e->id, .rows = rows, .cols = cols};
+	PF_AUTO_BUF struct pf_buf b = {0};
+	int r = pf_msg_resize_put(&b, &m);
+
+	if (r < 0 || e->state >= PF_EXEC_DRAINING || e->box->broken.code)
+		return r;
+	r = pf_conn_send(e->box->conn, PF_MSG_RESIZE, b.data, b.len);
+	return r < 0 ? r : pf_conn_writable(e->box->conn, NULL);
+}
+
+static int send_signal(struct pf_exec *e, int signo, uint8_t scope)
+{
+	struct pf_msg_signal m = {.exec = e->id, .signo = (uint32_t)signo, .scope = scope};
+	PF_AUTO_BUF struct pf_buf b = {0};
+	int r = pf_msg_signal_put(&b, &m);
+
+	if (r == 0)
+		r = pf_conn_send(e->box->conn, PF_MSG_SIGNAL, b.data, b.len);
+	return r < 0 ? r : pf_conn_writable(e->box->conn, NULL);
+}
+
+int pf_exec_signal(struct pf_exec *e, int signo, struct pf_error *err)
+{
+	int r;
+
+	if (signo < 1 || signo > 64)
+		return pf_fail(err, -EINVAL, "%d is no signal", signo);
+	if (e->state >= PF_EXEC_DRAINING || e->box->broken.code)
+		return pf_fail(err, -ESRCH, "the command has ended");
+	r = send_signal(e, signo, e->tty ? PF_SIGNAL_TERMINAL : PF_SIGNAL_FIRST);
+	return r < 0 ? pf_fail(err, r, "cannot send the signal") : 0;
+}
+
+void pf__exec_end_now(struct pf_exec *e, enum pf_cause why)
+{
+	if (e->state >= PF_EXEC_DRAINING)
+		return;
+	if (e->forced == PF_CAUSE_NONE)
+		e->forced = why;
+	if (!e->killed_ns)
+		e->killed_ns = pf_now_ns();
+	if (e->state <= PF_EXEC_SPARE) { /* it never was a command */
+		PF_AUTO_BUF struct pf_buf b = {0};
+
+		if (pf_msg_exec_put(&b, e->id) == 0)
+			pf_conn_send(e->box->conn, PF_MSG_CANCEL, b.data, b.len);
+		pf_conn_writable(e->box->conn, NULL);
+		pf__finish_refused(e, why, NULL);
+		return;
+	}
+	if (e->box->tier->exec_separate(e->box->box))
+		e->box->tier->exec_kill(e->box->box, e->id);
+	else
+		send_signal(e, 9, PF_SIGNAL_FIRST); /* the others go with REAP, when it ended */
+}
+
+int pf_exec_kill(struct pf_exec *e)
+{
+	pf__exec_end_now(e, PF_CAUSE_KILLED);
+	return 0;
+}
+
+const struct pf_result *pf_exec_result(const struct pf_exec *e)
+{
+	return e->state == PF_EXEC_DONE ? &e->result : NULL;
+}
+
+static void unlink_exec(struct pf_exec *e)
+{
+	struct pf_exec **p;
+
+	for (p = &e->box->execs; *p; p = &(*p)->next)
+		if (*p == e) {
+			*p = e->next;
+			return;
+		}
+}
+
+void pf_exec_end(struct pf_exec *e)
+{
+	struct pf_sandbox *s;
+
+	if (!e)
+		return;
+	s = e->box;
+	pf__exec_end_now(e, PF_CAUSE_KILLED);
+	unlink_exec(e);
+	if (s->conn) {
+		pf_conn_close(s->conn, pf_stream_stdin(e->id));
+		pf_conn_close(s->conn, pf_stream_stdout(e->id));
+		pf_conn_close(s->conn, pf_stream_stderr(e->id));
+	}
+	s->tier->exec_remove(s->box, e->id);
+	pf_buf_free(&e->start);
+	pf__keep_free(&e->out);
+	pf__keep_free(&e->err);
+	free(e->inside.mem);
+	free(e->outside.cgroup);
+	free(e->outside.root_fs);
+	pf_result_free(&e->result);
+	free(e);
+}

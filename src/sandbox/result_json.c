@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A result as the JSON object of docs/result.schema.json. Every field is always written; what is not
+ * known is null. What cannot happen in this build (no egress, no redaction) is an empty list, since
+ * nothing of it happened; what nobody looked for (secrets in the changes) is null.
+ */
+#include <errno.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "sandbox/result.h"
+
+static void kint_or_null(struct pf_jsonw *w, const char *key, int64_t v)
+{
+	if (v < 0)
+		pf_jsonw_knull(w, key);
+	else
+		pf_jsonw_kint(w, key, v);
+}
+
+static void kstr_or_null(struct pf_jsonw *w, const char *key, const char *s)
+{
+	pf_jsonw_kstr(w, key, s && *s ? s : NULL);
+}
+
+static void empty_list(struct pf_jsonw *w, const char *key)
+{
+	pf_jsonw_key(w, key);
+	pf_jsonw_begin(w, '[');
+	pf_jsonw_end(w, ']');
+}
+
+/* Text as it is when it is UTF-8, base64 of all of it when it is not: never a mixture, never a byte lost.
+ * NUL is UTF-8 and JSON writes it as \u0000. */
+static const char *write_output(struct pf_jsonw *w, const char *key, const struct pf_buf *b)
+{
+	const char *data = b->data ? b->data : "";
+
+	pf_jsonw_key(w, key);
+	if (pf_utf8_valid(data, b->len)) {
+		pf_jsonw_strn(w, data, b->len);
+		return "utf-8";
+	}
+	pf_jsonw_base64(w, data, b->len);
+	return "base64";
+}
+
+static void write_end(const struct pf_result *r, struct pf_jsonw *w)
+{
+	char buf[16];
+
+	pf_jsonw_kstr(w, "cause", pf_cause_name(r->cause));
+	kint_or_null(w, "exit_code", r->exit_code);
+	pf_jsonw_kstr(w, "signal", r->signal > 0 ? pf_signal_name(r->signal, buf) : NULL);
+	pf_jsonw_key(w, "limits_hit");
+	pf_jsonw_begin(w, '[');
+	for (size_t i = 0; i < r->hit_count; i++) {
+		pf_jsonw_begin(w, '{');
+		pf_jsonw_kstr(w, "kind", r->hits[i].kind);
+		kint_or_null(w, "count", r->hits[i].count);
+		pf_jsonw_end(w, '}');
+	}
+	pf_jsonw_end(w, ']');
+	pf_jsonw_key(w, "denials");
+	pf_jsonw_begin(w, '[');
+	for (size_t i = 0; i < r->denial_count; i++) {
+		pf_jsonw_begin(w, '{');
+		pf_jsonw_kstr(w, "kind", r->denials[i].kind);
+		pf_jsonw_kstr(w, "target", r->denials[i].target);
+		pf_jsonw_kstr(w, "rule", r->denials[i].rule);
+		pf_jsonw_kstr(w, "hint", r->denials[i].hint);
+		pf_jsonw_end(w, '}');
+	}
+	pf_jsonw_end(w, ']');
+	pf_jsonw_kstr(w, "error", r->error);
+}
+
+static void write_streams(const struct pf_result *r, struct pf_jsonw *w)
+{
+	const char *out_encoding = write_output(w, "stdout", &r->out);
+	const char *err_encoding = write_output(w, "stderr", &r->err);
+
+	pf_jsonw_kstr(w, "stdout_encoding", out_encoding);
+	pf_jsonw_kstr(w, "stderr_encoding", err_encoding);
+	pf_jsonw_key(w, "stdout_bytes");
+	pf_jsonw_uint(w, r->out_bytes);
+	pf_jsonw_key(w, "stderr_bytes");
+	pf_jsonw_uint(w, r->err_bytes);
+	pf_jsonw_kbool(w, "truncated", r->truncated);
+}
+
+static void write_usage(const struct pf_result *r, struct pf_jsonw *w)
+{
+	pf_jsonw_key(w, "usage");
+	pf_jsonw_begin(w, '{');
+	kint_or_null(w, "cpu_ms", r->cpu_ms);
+	kint_or_null(w, "peak_memory_bytes", r->peak_memory);
+	kint_or_null(w, "processes_peak", r->processes_peak);
+	pf_jsonw_kstr(w, "source", r->usage_source);
+	pf_jsonw_end(w, '}');
+}
+
+static void write_changes(const struct pf_result *r, struct pf_jsonw *w)
+{
+	pf_jsonw_key(w, "changes");
+	if (!r->has_changes) {
+		pf_jsonw_null(w);
+		return;
+	}
+	pf_jsonw_begin(w, '{');
+	kstr_or_null(w, "id", r->changes_id);
+	pf_jsonw_key(w, "added");
+	pf_jsonw_uint(w, r->added);
+	pf_jsonw_key(w, "modified");
+	pf_jsonw_uint(w, r->modified);
+	pf_jsonw_key(w, "deleted");
+	pf_jsonw_uint(w, r->deleted);
+	pf_jsonw_end(w, '}');
+}
+
+int pf_result_json(const struct pf_result *r, unsigned indent, struct pf_buf *out)
+{
+	struct pf_jsonw w;
+
+	pf_jsonw_init(&w, out, indent);
+	pf_jsonw_begin(&w, '{');
+	pf_jsonw_kint(&w, "schema", 1);
+	kstr_or_null(&w, "id", r->id);
+	pf_jsonw_kstr(&w, "tier", r->receipt.tier);
+	pf_jsonw_key(&w, "argv");
+	pf_jsonw_begin(&w, '[');
+	for (size_t i = 0; i < r->argv.count; i++)
+		pf_jsonw_str(&w, r->argv.items[i]);
+	pf_jsonw_end(&w, ']');
+	write_end(r, &w);
+	write_streams(r, &w);
+	kstr_or_null(&w, "started_at", r->started_at);
+	kint_or_null(&w, "duration_ms", r->duration_ms);
+	write_usage(r, &w);
+	write_changes(r, &w);
+	pf_jsonw_knull(&w, "secrets_in_changes");
+	empty_list(&w, "connections");
+	empty_list(&w, "redactions");
+	kstr_or_null(&w, "policy", r->receipt.policy);
+	kstr_or_null(&w, "image", r->receipt.image);
+	pf_jsonw_knull(&w, "guard");
+	pf_jsonw_knull(&w, "budget");
+	pf_jsonw_key(&w, "receipt");
+	pf__receipt_json(&r->receipt, &w);
+	pf_jsonw_end(&w, '}');
+	return out->failed ? -ENOMEM : 0;
+}

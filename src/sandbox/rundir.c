@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RUNTIME/ID of a live sandbox. The lock is held for as long as the keeper lives; the kernel lets it go when the
+ * keeper dies in whatever way, and then, and only then, a sweep may remove what meta names.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "sandbox/meta.h"
+#include "sandbox/sandbox.h"
+
+/* 60 random bits and nothing that could be mistaken for an option. */
+static void make_id(char id[40])
+{
+	static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	uint8_t r[12];
+	int i;
+
+	pf_random(r, sizeof(r));
+	for (i = 0; i < 12; i++)
+		id[i] = letters[r[i] & 31];
+	id[12] = '\0';
+}
+
+int pf__rundir_make(struct pf_sandbox *s, struct pf_error *err)
+{
+	char path[64];
+	int r;
+
+	s->run_fd = pf_dirs_runtime(&s->dirs, err);
+	if (s->run_fd < 0)
+		return s->run_fd;
+	make_id(s->id);
+	if (mkdirat(s->run_fd, s->id, 0700) < 0)
+		return pf_fail_errno(err, "cannot make %s/%s", s->dirs.runtime, s->id);
+	snprintf(path, sizeof(path), "%s/lock", s->id);
+	s->lock_fd = openat(s->run_fd, path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0 || flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		r = pf_fail_errno(err, "cannot lock %s/%s", s->dirs.runtime, s->id);
+		pf__rundir_remove(s);
+		return r;
+	}
+	return 0;
+}
+
+/* Written before anything exists that would have to be swept: what is named and is not there costs a sweep nothing. */
+int pf__rundir_describe(struct pf_sandbox *s, const char *command, struct pf_error *err)
+{
+	PF_AUTO_BUF struct pf_buf lines = {0};
+	char path[64], text[40];
+	struct timespec now;
+	struct tm tm;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	pf_meta_add(&lines, "started", text);
+	snprintf(text, sizeof(text), "%d", getpid());
+	pf_meta_add(&lines, "pid", text);
+	pf_meta_add(&lines, "tier", s->tier->name);
+	if (s->policy->ws_path)
+		pf_meta_add(&lines, "workspace", s->policy->ws_path);
+	pf_meta_add(&lines, "command", command);
+	s->tier->describe(s->box, &lines);
+	snprintf(path, sizeof(path), "%s/meta", s->id);
+	r = lines.failed ? -ENOMEM : pf_replace_file(s->run_fd, path, lines.data, lines.len, 0600);
+	return r < 0 ? pf_fail(err, r, "cannot write %s/%s: %s", s->dirs.runtime, path, strerror(-r)) : 0;
+}
+
+void pf__rundir_remove(struct pf_sandbox *s)
+{
+	if (s->run_fd >= 0 && s->id[0])
+		pf_remove_tree(s->run_fd, s->id);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	if (s->run_fd >= 0)
+		close(s->run_fd);
+	s->run_fd = s->lock_fd = -1;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A sandbox from create to end; see sandbox.h. */
+#include "sandbox/sandbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "linux/seccomp.h"
+
+static struct pf_policy *copy_policy(const struct pf_policy *p, struct pf_error *err)
+{
+	PF_AUTO_BUF struct pf_buf text = {0};
+	struct pf_policy *copy = NULL;
+
+	if (pf_policy_print(p, 0, &text) < 0 || text.failed) {
+		pf_fail(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	if (pf_policy_new(&copy, err) < 0)
+		return NULL;
+	if (pf_policy_parse(copy, text.data, text.len, "policy", err) < 0 ||
+	    (p->cwd && !(copy->cwd = strdup(p->cwd)))) {
+		pf_policy_destroy(copy);
+		return NULL;
+	}
+	copy->limits.written = p->limits.written; /* a printed document names every limit; only these the user wrote */
+	return copy;
+}
+
+static int send_hello(struct pf_sandbox *s, struct pf_error *err)
+{
+	PF_AUTO_BUF struct pf_buf b = {0};
+	int r = pf_msg_hello_put(&b, &s->box->hello);
+
+	if (r == 0)
+		r = pf_conn_send(s->conn, PF_MSG_HELLO, b.data, b.len);
+	return r < 0 ? pf_fail(err, r, "cannot greet pinfold-init") : 0;
+}
+
+static int build(struct pf_sandbox *s, struct pf_error *err)
+{
+	struct pf_box_spec spec = {.id = s->id, .policy = s->policy, .dirs = &s->dirs, .command = "", .breaks = s->breaks};
+	int r;
+
+	if ((r = pf_tier_choose(s->policy, &s->tier, s->why, err)) < 0 || (r = pf__rundir_make(s, err)) < 0 ||
+	    (r = s->tier->create(&spec, &s->box, err)) < 0)
+		return r;
+	s->box->receipt.why = s->why;
+	if ((r = pf__rundir_describe(s, "", err)) < 0)
+		return r;
+	s->conn = pf_conn_new(pf_take_fd(&s->box->sock), &pf__conn_ops, s);
+	if (!s->conn)
+		return pf_fail(err, -ENOMEM, "out of memory");
+	return send_hello(s, err);
+}
+
+int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *places, struct pf_sandbox **out,
+		      struct pf_error *err)
+{
+	struct pf_sandbox *s = calloc(1, sizeof(*s));
+	struct pf_sweep swept;
+	int r;
+
+	if (!s)
+		return pf_fail(err, -ENOMEM, "out of memory");
+	s->run_fd = s->lock_fd = -1;
+	s->next_exec = 1;
+	s->breaks = (char *)(uintptr_t) "";
+#ifdef PF_BREAK_BUILD
+	if (getenv("PF_BREAK"))
+		s->breaks = getenv("PF_BREAK");
+#endif
+	s->policy = copy_policy(policy, err);
+	r = s->policy ? pf_policy_check(s->policy, err) : err ? err->code : -ENOMEM;
+	if (r == 0)
+		r = pf_dirs_find(places, &s->dirs, err);
+	if (r == 0)
+		pf_sweep(&s->dirs, &swept, NULL); /* what a killed pinfold left; never a reason to fail */
+	if (r == 0)
+		r = build(s, err);
+	if (r < 0) {
+		pf_sandbox_destroy(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+const char *pf_sandbox_id(const struct pf_sandbox *s)
+{
+	return s->id;
+}
+
+const char *pf_sandbox_tier(const struct pf_sandbox *s)
+{
+	return s->tier->name;
+}
+
+static int collect(struct pf_sandbox *s, char **changes_id, struct pf_error *err)
+{
+	PF_AUTO_CLOSE int changes = pf_dirs_changes(&s->dirs, err);
+	struct pf_changeset set = {0};
+	int r;
+
+	if (changes < 0)
+		return changes;
+	r = s->tier->collect(s->box, changes, &set, err);
+	if (r < 0)
+		return r;
+	if (set.count && !(*changes_id = strdup(s->id)))
+		r = pf_fail(err, -ENOMEM, "out of memory");
+	return r;
+}
+
+static void free_execs(struct pf_sandbox *s)
+{
+	while (s->execs)
+		pf_exec_end(s->execs);
+}
+
+int pf_sandbox_end(struct pf_sandbox *s, char **changes_id, struct pf_error *err)
+{
+	int r = 0;
+
+	if (!s)
+		return 0;
+	if (changes_id)
+		*changes_id = NULL;
+	free_execs(s);
+	pf_conn_free(s->conn);
+	if (s->box) {
+		s->tier->stop(s->box);
+		if (changes_id && s->policy->ws_path && s->policy->ws_mode == PF_WS_COW)
+			r = collect(s, changes_id, err);
+		s->tier->destroy(s->box);
+	}
+	pf__rundir_remove(s);
+	pf_policy_destroy(s->policy);
+	free(s->kernel);
+	free(s);
+	return r;
+}
+
+void pf_sandbox_destroy(struct pf_sandbox *s)
+{
+	pf_sandbox_end(s, NULL, NULL);
+}
+
+int pf_sandbox_pause(struct pf_sandbox *s, struct pf_error *err)
+{
+	int r = s->paused_at ? 0 : s->tier->freeze(s->box, true, err);
+
+	if (r == 0 && !s->paused_at)
+		s->paused_at = pf_now_ns();
+	return r;
+}
+
+int pf_sandbox_resume(struct pf_sandbox *s, struct pf_error *err)
+{
+	struct pf_exec *e;
+	uint64_t stood;
+	int r;
+
+	if (!s->paused_at)
+		return 0;
+	r = s->tier->freeze(s->box, false, err);
+	if (r < 0)
+		return r;
+	stood = pf_now_ns() - s->paused_at;
+	s->paused_at = 0;
+	for (e = s->execs; e; e = e->next) {
+		if (!e->started_ns || e->ended_ns)
+			continue;
+		e->paused_ns += stood;
+		e->last_byte_ns += stood;
+	}
+	return 0;
+}
+
+int pf_sandbox_fd(const struct pf_sandbox *s)
+{
+	return pf_conn_fd(s->conn);
+}

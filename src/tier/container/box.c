@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A live container: its execs, what it uses, its end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "tier/container/container.h"
+
+static struct pf_container *of(struct pf_box *b)
+{
+	return (struct pf_container *)b;
+}
+
+static int exec_create(struct pf_box *b, uint32_t exec, struct pf_error *err)
+{
+	return pf_cgroup_active(of(b)->cgroup) ? pf_cgroup_exec_create(of(b)->cgroup, exec, err) : 0;
+}
+
+static void exec_kill(struct pf_box *b, uint32_t exec)
+{
+	if (pf_cgroup_active(of(b)->cgroup))
+		pf_cgroup_exec_kill(of(b)->cgroup, exec);
+}
+
+static bool exec_separate(const struct pf_box *b)
+{
+	return pf_cgroup_active(((const struct pf_container *)b)->cgroup);
+}
+
+static void exec_remove(struct pf_box *b, uint32_t exec)
+{
+	if (pf_cgroup_active(of(b)->cgroup))
+		pf_cgroup_exec_remove(of(b)->cgroup, exec);
+}
+
+/* No free block or no free inode: whoever wrote there met the limit. */
+static bool is_full(int fd)
+{
+	struct statvfs v;
+
+	return fd >= 0 && fstatvfs(fd, &v) == 0 && ((v.f_blocks && v.f_bfree == 0) || (v.f_files && v.f_ffree == 0));
+}
+
+static void events(struct pf_box *b, uint32_t exec, struct pf_box_events *out)
+{
+	struct pf_container *c = of(b);
+	struct pf_cg_events e = {-1, -1, -1, -1};
+
+	if (pf_cgroup_active(c->cgroup))
+		pf_cgroup_events(c->cgroup, exec, &e);
+	/* kernels differ in which group they count: the larger word is the true one */
+	out->oom = e.exec_oom_kill > e.box_oom_kill ? e.exec_oom_kill : e.box_oom_kill;
+	out->pids = e.exec_pids_max > e.box_pids_max ? e.exec_pids_max : e.box_pids_max;
+	out->disk = (!c->ws.upper_on_disk && is_full(c->ws.scratch_fd)) || is_full(c->temp_fd);
+}
+
+static void usage(struct pf_box *b, uint32_t exec, struct pf_box_usage *out)
+{
+	struct pf_cg_usage u = {-1, -1, -1};
+
+	*out = (struct pf_box_usage){-1, -1, -1, NULL};
+	if (!pf_cgroup_active(of(b)->cgroup))
+		return;
+	pf_cgroup_usage(of(b)->cgroup, exec, &u);
+	out->cpu_ms = u.cpu_us < 0 ? -1 : (u.cpu_us + 500) / 1000;
+	out->peak_memory = u.peak_memory;
+	out->processes_peak = u.peak_processes;
+	out->source = "cgroup";
+}
+
+static int freeze(struct pf_box *b, bool frozen, struct pf_error *err)
+{
+	int r = pf_cgroup_active(of(b)->cgroup) ? pf_cgroup_freeze(of(b)->cgroup, frozen) : -EOPNOTSUPP;
+
+	return r < 0 ? pf_fail(err, r, "this sandbox cannot be paused: no cgroup freezer") : 0;
+}
+
+/* init is PID 1 of its namespace: with it the kernel kills everything inside (pid_namespaces(7)). */
+void pf__container_stop(struct pf_box *b)
+{
+	struct pf_container *c = of(b);
+
+	if (c->init_pid > 0) {
+		kill(c->init_pid, SIGKILL);
+		while (waitpid(c->init_pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	c->init_pid = 0;
+	c->stopped = true;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void free_hello(struct pf_msg_hello *h)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->rule_count; i++)
+		free(h->rules[i].path);
+	free(h->canary);
+	free(h->breaks);
+}
+
+void pf__container_destroy(struct pf_box *b)
+{
+	struct pf_container *c = of(b);
+	const char *slash;
+
+	if (!b)
+		return;
+	pf__container_stop(b);
+	pf_cgroup_destroy(c->cgroup);
+	close_fd(&b->sock);
+	close_fd(&c->init_pidfd);
+	close_fd(&c->userns_fd);
+	close_fd(&c->mntns_fd);
+	close_fd(&c->temp_fd);
+	if (c->ws.upper_on_disk && (slash = strrchr(c->ws.scratch_path, '/'))) {
+		PF_AUTO_CLOSE int dir = -1;
+
+		c->ws.scratch_path[slash - c->ws.scratch_path] = '\0';
+		dir = open(c->ws.scratch_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dir >= 0)
+			pf_remove_tree(dir, slash + 1);
+	}
+	pf__workspace_free(&c->ws);
+	free_hello(&b->hello);
+	pf_receipt_free(&b->receipt);
+	free(b->workspace_at);
+	free(b->tools_path);
+	free(c->id);
+	free(c->command);
+	free(c);
+}
+
+static void describe(const struct pf_box *b, struct pf_buf *lines)
+{
+	const struct pf_container *c = (const struct pf_container *)b;
+	struct pf_buf groups = {0};
+	char *line, *save = NULL;
+
+	if (c->cgroup)
+		pf_cgroup_describe(c->cgroup, &groups);
+	if (groups.data)
+		for (line = strtok_r(groups.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+			pf_buf_addf(lines, "cgroup %s\n", line);
+	pf_buf_free(&groups);
+	if (c->ws.upper_on_disk)
+		pf_buf_addf(lines, "scratch %s\n", c->ws.scratch_path);
+}
+
+const struct pf_tier pf_tier_container = {
+	.name = "container",
+	.probe = pf__container_probe,
+	.create = pf__container_create,
+	.exec_create = exec_create,
+	.inspect = pf__container_inspect,
+	.exec_kill = exec_kill,
+	.exec_separate = exec_separate,
+	.exec_remove = exec_remove,
+	.events = events,
+	.usage = usage,
+	.freeze = freeze,
+	.stop = pf__container_stop,
+	.collect = pf__container_collect,
+	.destroy = pf__container_destroy,
+	.describe = describe,
+};

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Descriptors and errors from the child to the host; see handoff.h. */
+#include "tier/container/handoff.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct message {
+	int have_temp, have_scratch;
+	struct pf_error error;
+};
+
+static int send_message(int sync, const struct message *m, const int *fds, size_t count)
+{
+	char control[CMSG_SPACE(2 * sizeof(int))] = {0};
+	struct iovec iov = {(void *)(uintptr_t)m, sizeof(*m)};
+	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (count) {
+		struct cmsghdr *c;
+
+		h.msg_control = control;
+		h.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+	}
+	return sendmsg(sync, &h, MSG_NOSIGNAL) == (ssize_t)sizeof(*m) ? 0 : -1;
+}
+
+int pf__handoff_send(int sync, const struct pf_handoff *hand, struct pf_error *err)
+{
+	struct message m = {.have_temp = hand->temp_fd >= 0, .have_scratch = hand->scratch_fd >= 0};
+	int fds[2];
+	size_t n = 0;
+
+	if (m.have_temp)
+		fds[n++] = hand->temp_fd;
+	if (m.have_scratch)
+		fds[n++] = hand->scratch_fd;
+	if (send_message(sync, &m, fds, n) < 0)
+		return pf_fail_errno(err, "cannot hand the sandbox's file systems to the host");
+	return 0;
+}
+
+void pf__handoff_fail(int sync, const struct pf_error *what)
+{
+	struct message m = {.error = *what};
+
+	if (!m.error.code)
+		m.error.code = -EIO;
+	send_message(sync, &m, NULL, 0);
+}
+
+int pf__handoff_receive(int sync, struct pf_handoff *hand, struct pf_error *err)
+{
+	char control[CMSG_SPACE(2 * sizeof(int))];
+	struct message m = {0};
+	struct iovec iov = {&m, sizeof(m)};
+	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	int fds[2] = {-1, -1}, i = 0;
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do
+		n = recvmsg(sync, &h, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(m))
+		return pf_fail(err, -EPIPE, "the sandbox's first process died while its root was built");
+	c = CMSG_FIRSTHDR(&h);
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	if (m.error.code) {
+		m.error.msg[PF_ERROR_MAX - 1] = '\0';
+		return pf_fail(err, m.error.code, "%s", m.error.msg);
+	}
+	hand->temp_fd = m.have_temp ? fds[i++] : -1;
+	hand->scratch_fd = m.have_scratch ? fds[i++] : -1;
+	return 0;
+}

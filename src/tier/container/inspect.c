@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The receipt's outside half: what the host's kernel says about the waiting launcher. It is found
+ * through its cgroup or among init's children, never by a number that came over the socket; held
+ * by pidfd; and looked at again after reading, so that a pid that was reused meanwhile is noticed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "linux/caps.h"
+#include "tier/container/container.h"
+
+#define CANDIDATES 64
+
+/* Children of init, where the kernel lists them (CONFIG_PROC_CHILDREN). */
+static int children(int procfd, pid_t init, pid_t *out, int cap)
+{
+	PF_AUTO_BUF struct pf_buf text = {0};
+	char path[64], *p, *end;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "%d/task/%d/children", init, init);
+	if (pf_read_file(procfd, path, &text, 65536) < 0 || !text.data)
+		return 0;
+	for (p = text.data; n < cap; p = end) {
+		long v = strtol(p, &end, 10);
+
+		if (end == p)
+			break;
+		out[n++] = (pid_t)v;
+	}
+	return n;
+}
+
+/* The one process that can be the launcher: alone in its cgroup; or the child of init that has, inside, the pid that init
+ * named (a lie then only finds another of init's children, which is proved like any other). */
+static pid_t find_launcher(struct pf_container *c, int procfd, uint32_t exec, uint32_t hint)
+{
+	pid_t pids[CANDIDATES];
+	struct pf_proc_status st;
+	int i, n;
+
+	if (pf_cgroup_active(c->cgroup)) {
+		n = pf_cgroup_exec_pids(c->cgroup, exec, pids, CANDIDATES);
+		return n == 1 ? pids[0] : 0;
+	}
+	n = children(procfd, c->init_pid, pids, CANDIDATES);
+	for (i = 0; i < n; i++)
+		if (pf_proc_status_read(procfd, pids[i], &st, NULL) == 0 && st.nspid == (int)hint)
+			return pids[i];
+	return 0;
+}
+
+static uint64_t namespace_inode(int procfd, const char *who, const char *which)
+{
+	char path[64], text[64];
+	unsigned long long v;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/ns/%s", who, which);
+	n = readlinkat(procfd, path, text, sizeof(text) - 1);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return sscanf(text, "%*[a-z_]:[%llu]", &v) == 1 ? v : 0;
+}
+
+static void read_namespaces(int procfd, pid_t pid, struct pf_outside *out)
+{
+	char who[16];
+	unsigned i;
+
+	snprintf(who, sizeof(who), "%d", pid);
+	for (i = 0; i < PF_NS_KINDS; i++) {
+		out->ns[i] = namespace_inode(procfd, who, pf_ns_names[i]);
+		out->ns_own[i] = out->ns[i] && out->ns[i] != namespace_inode(procfd, "self", pf_ns_names[i]);
+	}
+}
+
+/* Is it really in the exec's group? /proc/PID/cgroup, against the path that we made. */
+static char *read_cgroup(const struct pf_container *c, int procfd, pid_t pid, uint32_t exec)
+{
+	PF_AUTO_BUF struct pf_buf text = {0};
+	char path[64], want[1024], *line, *save = NULL;
+
+	if (!pf_cgroup_active(c->cgroup) || pf_cgroup_exec_path(c->cgroup, exec, want, sizeof(want)) < 0)
+		return NULL;
+	snprintf(path, sizeof(path), "%d/cgroup", pid);
+	if (pf_read_file(procfd, path, &text, 65536) < 0 || !text.data)
+		return NULL;
+	for (line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *p = strchr(line, ':');
+
+		p = p ? strchr(p + 1, ':') : NULL;
+		if (p && strcmp(p + 1, want) == 0)
+			return strdup(want);
+	}
+	return NULL;
+}
+
+static char *read_root_fs(int procfd, pid_t pid)
+{
+	PF_AUTO_BUF struct pf_buf text = {0};
+	char path[64], *line, *save = NULL;
+
+	snprintf(path, sizeof(path), "%d/mountinfo", pid);
+	if (pf_read_file(procfd, path, &text, 1 << 20) < 0 || !text.data)
+		return NULL;
+	for (line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char at[8], type[32];
+		const char *dash = strstr(line, " - ");
+
+		if (dash && sscanf(line, "%*s %*s %*s %*s %7s", at) == 1 && strcmp(at, "/") == 0 &&
+		    sscanf(dash + 3, "%31s", type) == 1)
+			return strdup(type);
+	}
+	return NULL;
+}
+
+static int64_t known(uint64_t v)
+{
+	return v ? (int64_t)v : -1;
+}
+
+static void read_limits(const struct pf_container *c, struct pf_outside *out)
+{
+	struct pf_cg_limits l = {0};
+
+	if (pf_cgroup_active(c->cgroup))
+		pf_cgroup_readback(c->cgroup, &l);
+	out->memory_max = known(l.memory_bytes);
+	out->pids_max = known(l.processes);
+	out->cpu_milli = known(l.cpu_milli);
+}
+
+static void copy_status(const struct pf_proc_status *st, struct pf_outside *out)
+{
+	out->uid = st->uid[1];
+	out->gid = st->gid[1];
+	out->groups = st->groups;
+	out->cap_inh = st->cap_inh;
+	out->cap_prm = st->cap_prm;
+	out->cap_eff = st->cap_eff;
+	out->cap_bnd = st->cap_bnd;
+	out->cap_amb = st->cap_amb;
+	out->no_new_privs = st->no_new_privs;
+	out->seccomp = st->seccomp;
+	out->seccomp_filters = st->seccomp_filters;
+}
+
+static bool still_alive(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 0;
+}
+
+int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_ready *ready, struct pf_outside *out,
+			  struct pf_error *err)
+{
+	PF_AUTO_CLOSE int procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), pidfd = -1;
+	struct pf_container *c = (struct pf_container *)b;
+	struct pf_proc_status st;
+	struct pf_outside o = {0};
+	int r;
+
+	if (procfd < 0)
+		return pf_fail_errno(err, "cannot open /proc");
+	o.pid = find_launcher(c, procfd, exec, ready->pid);
+	if (o.pid <= 0)
+		return pf_fail(err, -ESRCH, "the host cannot find the process that waits to become the command");
+	pidfd = (int)syscall(SYS_pidfd_open, o.pid, 0);
+	if (pidfd < 0)
+		return pf_fail_errno(err, "the process that waits to become the command is gone");
+	if ((r = pf_proc_status_read(procfd, o.pid, &st, err)) < 0)
+		return r;
+	if (st.nspid != (int)ready->pid || st.ppid != c->init_pid)
+		return pf_fail(err, -EPROTO, "the process that waits is not the child of init that it says it is");
+	copy_status(&st, &o);
+	read_namespaces(procfd, o.pid, &o);
+	read_limits(c, &o);
+	o.cgroup = read_cgroup(c, procfd, o.pid, exec);
+	o.root_fs = read_root_fs(procfd, o.pid);
+	if (!still_alive(pidfd)) {
+		free(o.cgroup);
+		free(o.root_fs);
+		return pf_fail(err, -ESRCH, "the process that waits to become the command died while it was looked at");
+	}
+	o.valid = true;
+	*out = o;
+	return 0;
+}

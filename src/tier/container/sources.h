@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What of the host is shown inside: each a directory, device or file that is copied as a
+ * detached mount and attached in the new root. As root the host makes the copies (the child's
+ * ids could not even traverse a directory of mode 0700); as a user the child does, since only in
+ * its own namespace may it.
+ */
+#ifndef PF_TIER_CONTAINER_SOURCES_H
+#define PF_TIER_CONTAINER_SOURCES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+enum pf_source_kind { PF_SRC_TREE, PF_SRC_DEVICE, PF_SRC_CGROUP, PF_SRC_INIT };
+
+struct pf_source {
+	enum pf_source_kind kind;
+	char *from;     /* absolute host path */
+	char *to;       /* absolute inside; NULL: not attached */
+	uint64_t attr;  /* PF_MNT_* to set */
+	dev_t dev;      /* ino 0: not checked again */
+	ino_t ino;
+	int fd;         /* the detached mount; -1 until opened */
+};
+
+#define PF_SOURCES_MAX 96
+struct pf_sources {
+	struct pf_source item[PF_SOURCES_MAX];
+	unsigned count;
+};
+
+/* Strings are copied. -E2BIG beyond PF_SOURCES_MAX. */
+int pf__shown_add(struct pf_sources *s, enum pf_source_kind kind, const char *from, const char *to, uint64_t attr, struct pf_error *err);
+int pf__shown_open(struct pf_sources *s, struct pf_error *err);
+void pf__shown_close(struct pf_sources *s);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One entry of the upper against the workspace's: is it a change, which one, and where are its bytes kept. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "workspace/workspace_internal.h"
+
+#define USER_ID       1000u
+#define NOBODY        65534u
+#define RANGE         65536u /* ids that a sandbox has mapped at most */
+#define LOWER_DEFAULT (UINT64_C(1) << 30)
+
+void pf__collect_truncate(struct pf__collect *c, const char *fmt, ...)
+{
+	char line[PF_ERROR_MAX], shown[PF_ERROR_MAX];
+	va_list ap;
+
+	c->set.truncated = true;
+	if (c->set.note)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	pf_printable(line, strlen(line), shown, sizeof(shown));
+	c->set.note = strdup(shown);
+}
+
+static uint32_t inside_id(const struct pf_collect *what, uint32_t base, uint32_t id)
+{
+	if (base == UINT32_MAX)
+		return what->uid_fixed ? USER_ID : id;
+	return id >= base && id - base < RANGE ? id - base : NOBODY;
+}
+
+/*
+ * The workspace's owner is the sandbox's user. If lower_fd is not the idmapped view but the directory
+ * itself, its files still have the owner's host id where the upper has the user's: the two roots tell
+ * which is which.
+ */
+static bool same_id(uint32_t view, uint32_t base, uint32_t upper_root, uint32_t lower_root)
+{
+	return view == base || (view == upper_root && base == lower_root);
+}
+
+static bool same_owner(const struct pf__collect *c, const struct pf__side *view, const struct pf__side *base)
+{
+	if (c->what->uid_base == UINT32_MAX && c->what->uid_fixed)
+		return true;
+	return same_id(view->st.st_uid, base->st.st_uid, c->upper_root.st_uid, c->lower_root.st_uid) &&
+	       same_id(view->st.st_gid, base->st.st_gid, c->upper_root.st_gid, c->lower_root.st_gid);
+}
+
+static void set_owner(const struct pf__collect *c, struct pf_change *ch, const struct pf__side *view)
+{
+	uid_t uid = view->st.st_uid;
+	gid_t gid = view->st.st_gid;
+
+	if (view->lower && uid == c->lower_root.st_uid)
+		uid = c->upper_root.st_uid;
+	if (view->lower && gid == c->lower_root.st_gid)
+		gid = c->upper_root.st_gid;
+	ch->uid = inside_id(c->what, c->what->uid_base, uid);
+	ch->gid = inside_id(c->what, c->what->gid_base, gid);
+}
+
+/* 1: same bytes, 0: not, also where that cannot be told (then the sandbox's are kept). */
+static int same_file(const struct pf__side *view, const struct pf__side *base)
+{
+	PF_AUTO_CLOSE int a = -1, b = -1;
+	struct stat sa, sb;
+
+	if (view->st.st_dev == base->st.st_dev && view->st.st_ino == base->st.st_ino)
+		return 1;
+	if (view->st.st_size != base->st.st_size)
+		return 0;
+	a = pf__ws_open_file(view->dirfd, view->name, &sa);
+	b = pf__ws_open_file(base->dirfd, base->name, &sb);
+	if (a < 0 || b < 0 || sa.st_size != sb.st_size)
+		return 0;
+	return pf__ws_same_bytes(a, b, (uint64_t)sa.st_size) == 1;
+}
+
+static int same_link(const struct pf__side *view, const struct pf__side *base)
+{
+	char a[PF__WS_PATH_MAX], b[PF__WS_PATH_MAX];
+
+	return pf__ws_readlink(view->dirfd, view->name, a) == 0 && pf__ws_readlink(base->dirfd, base->name, b) == 0 &&
+	       strcmp(a, b) == 0;
+}
+
+static bool same_content(const struct pf__side *view, const struct pf__side *base)
+{
+	mode_t type = view->st.st_mode & S_IFMT;
+
+	if (type != (base->st.st_mode & S_IFMT))
+		return false;
+	if (type == S_IFREG)
+		return same_file(view, base);
+	if (type == S_IFLNK)
+		return same_link(view, base);
+	if (type == S_IFCHR || type == S_IFBLK)
+		return view->st.st_rdev == base->st.st_rdev;
+	return true;
+}
+
+/* A copy-up under metacopy=on has no bytes of its own. We never mount so, but a blob of zeros must not pass for content. */
+static bool is_metacopy(const struct pf__collect *c, const struct pf__side *view)
+{
+	PF_AUTO_CLOSE int fd = -1;
+	char attr[64];
+	struct stat st;
+
+	if (view->lower || view->st.st_size == 0 || view->st.st_blocks != 0)
+		return false;
+	fd = pf__ws_open_file(view->dirfd, view->name, &st);
+	if (fd < 0 ||
+	    (size_t)snprintf(attr, sizeof(attr), "%smetacopy", c->what->xattr_prefix) >= sizeof(attr))
+		return false;
+	return fgetxattr(fd, attr, NULL, 0) >= 0;
+}
+
+static int keep_content(struct pf__collect *c, struct pf_change *ch, const struct pf__side *view)
+{
+	uint64_t max = c->what->lower_bytes_max ? c->what->lower_bytes_max : LOWER_DEFAULT;
+	char target[PF__WS_PATH_MAX];
+	int r;
+
+	if (S_ISLNK(view->st.st_mode)) {
+		r = pf__ws_readlink(view->dirfd, view->name, target);
+		if (r < 0)
+			return pf_fail(c->err, r, "cannot read a symbolic link of the sandbox: %s", strerror(-r));
+		ch->target = strdup(target);
+		return ch->target ? 0 : pf_fail(c->err, -ENOMEM, "out of memory while collecting changes");
+	}
+	if (!S_ISREG(view->st.st_mode))
+		return 0;
+	ch->size = (uint64_t)view->st.st_size;
+	if (is_metacopy(c, view)) {
+		pf__collect_truncate(c, "'%s' was copied up without its content (overlay metacopy)", ch->path);
+		return 0;
+	}
+	if (view->lower) {
+		/* by what it takes on the disk: a hole costs nothing to copy */
+		c->lower_bytes += (uint64_t)view->st.st_blocks * 512;
+		if (c->lower_bytes > max) {
+			pf__collect_truncate(c, "'%s' is in a renamed directory, and those hold more than %llu MiB",
+					     ch->path, (unsigned long long)(max >> 20));
+			return 0;
+		}
+	}
+	return pf__collect_spill(c, ch->path, view, &ch->blob);
+}
+
+static void fill_old(struct pf_change *ch, const struct pf__side *base)
+{
+	if (!base->exists)
+		return;
+	ch->old_mode = base->st.st_mode;
+	ch->old_size = S_ISREG(base->st.st_mode) || S_ISLNK(base->st.st_mode) ? (uint64_t)base->st.st_size : 0;
+	ch->old_mtime_ns = pf__ws_mtime_ns(&base->st);
+	ch->old_ctime_ns = pf__ws_ctime_ns(&base->st);
+}
+
+static int append(struct pf__collect *c, const struct pf_change *ch)
+{
+	if (c->set.count == c->room) {
+		size_t room = c->room ? c->room * 2 : 64;
+		struct pf_change *more = realloc(c->set.items, room * sizeof(*more));
+
+		if (!more)
+			return pf_fail(c->err, -ENOMEM, "out of memory while collecting changes");
+		c->set.items = more;
+		c->room = room;
+	}
+	c->path_bytes += strlen(ch->path) + 1 + (ch->target ? strlen(ch->target) + 1 : 0);
+	c->set.items[c->set.count++] = *ch;
+	if (ch->op == PF_ADDED)
+		c->set.added++;
+	else if (ch->op == PF_MODIFIED)
+		c->set.modified++;
+	else
+		c->set.deleted++;
+	return 0;
+}
+
+int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__side *view, const struct pf__side *base,
+		     bool opaque)
+{
+	struct pf_change ch = {.op = !base->exists ? PF_ADDED : view->exists ? PF_MODIFIED : PF_DELETED};
+	bool content = false;
+	int r = 0;
+
+	if (!view->exists && !base->exists)
+		return 0;
+	if (ch.op == PF_MODIFIED) {
+		content = !same_content(view, base);
+		/* a link's mode is always 0777 on Linux; some file systems show another */
+		if (!content && same_owner(c, view, base) &&
+		    (S_ISLNK(view->st.st_mode) || view->st.st_mode == base->st.st_mode))
+			return 0;
+	}
+	ch.path = strdup(path);
+	if (!ch.path)
+		return pf_fail(c->err, -ENOMEM, "out of memory while collecting changes");
+	fill_old(&ch, base);
+	if (view->exists) {
+		ch.mode = view->st.st_mode;
+		ch.mtime_ns = pf__ws_mtime_ns(&view->st);
+		ch.content = content;
+		ch.opaque = opaque;
+		set_owner(c, &ch, view);
+		if (ch.op == PF_ADDED || content)
+			r = keep_content(c, &ch, view);
+		else if (S_ISREG(ch.mode))
+			ch.size = (uint64_t)view->st.st_size;
+	}
+	ch.protect = pf__ws_protected(c->what->protect, path, ch.mode);
+	if (r == 0)
+		r = append(c, &ch);
+	if (r < 0)
+		pf__change_clear(&ch);
+	return r;
+}

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+# deps, run, test, bench, fuzz, lint, format, install. Included by the main Makefile; variables are its own.
+
+PYTHON ?= /usr/bin/python3
+TEST_JOBS ?= 2
+TEST_ARGS ?=
+
+# --- what the system must have ---------------------------------------------
+# One stamp a set of groups, older than dpkg's state only if something was installed or removed since. The
+# question itself is one dpkg-query; with nothing missing it needs no network.
+DEPS_FROM := tests/debian-packages tools/deps.sh $(wildcard /var/lib/dpkg/status)
+DEPS_run  := build run
+DEPS_test := build run test
+DEPS_lint := build test lint
+
+$(O)/.deps-%: $(DEPS_FROM)
+	@tools/deps.sh $(DEPS_$*) && mkdir -p $(@D) && touch $@
+
+.PHONY: deps deps-run deps-test deps-lint
+deps: deps-test
+deps-run deps-test deps-lint: deps-%: $(O)/.deps-%
+
+# The main Makefile asks gcc and clang for their paths while it is read, and they may only now have
+# come. So what builds goes on in a make of its own, which reads everything again.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
+AGAIN = +@$(MAKE) --no-print-directory $(JOBS)
+
+# --- run and test ----------------------------------------------------------
+.PHONY: run test test-all run-now test-now test-build
+run: $(O)/.deps-run
+	$(AGAIN) all
+	@PF_BUILD=$(abspath $(O)) tools/demo.sh
+
+BREAK_PROGRAMS := $(O)/break/pinfold $(O)/break/libexec/pinfold/pinfold-init
+test-build: all $(UNIT) $(BREAK_PROGRAMS)
+
+test: $(O)/.deps-test
+	$(AGAIN) test-build
+	@$(PYTHON) tools/run-tests.py --build $(O) --jobs $(TEST_JOBS) $(TEST_ARGS)
+
+test-all: $(O)/.deps-test
+	$(AGAIN) test-build $(FUZZERS)
+	@tools/run-fuzzers.sh $(O) $(FUZZ_SECONDS) $(notdir $(FUZZERS))
+	@$(PYTHON) tools/run-tests.py --build $(O) --jobs $(TEST_JOBS) --all $(TEST_ARGS)
+
+.PHONY: fuzz fuzz-build bench
+fuzz-build: $(FUZZERS)
+fuzz: $(O)/.deps-test
+	$(AGAIN) fuzz-build
+	@tools/run-fuzzers.sh $(O) $(FUZZ_SECONDS) $(notdir $(FUZZERS))
+
+bench: $(O)/.deps-test
+	$(AGAIN) all
+	@PF_BUILD=$(abspath $(O)) bench/run $(BENCH_ARGS)
+
+# --- style -----------------------------------------------------------------
+C_FILES = $(sort $(shell find src tests tools include examples -name '*.[ch]' 2>/dev/null))
+MAN_PAGES = $(sort $(wildcard man/*.[1-9]))
+SHELL_FILES = $(sort $(wildcard tools/*.sh .ci/run bench/run))
+
+# CPPCHECK: what is not found are system headers, which it does not need; the cleanup attributes end
+# objects that it believes leaked or unread.
+CPPCHECK := cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr \
+	-j $(TEST_JOBS) -Isrc -Iinclude --suppress=missingIncludeSystem --suppress=unreadVariable --suppress=*:/usr/* \
+	-D_GNU_SOURCE -D__x86_64__ -D__linux__ -DPF_VERSION='""' -DPF_LIBEXEC='""' \
+	--suppress=normalCheckLevelMaxBranches --suppress=unknownMacro
+
+.PHONY: lint format lint-format lint-size lint-cppcheck lint-man lint-scripts
+lint: $(O)/.deps-lint
+	$(AGAIN) lint-format lint-size lint-cppcheck lint-man lint-scripts
+lint-format:
+	$(call say,LINT,clang-format)clang-format --dry-run -Werror $(C_FILES)
+lint-size:
+	$(call say,LINT,size)$(PYTHON) tools/check-size.py $(C_FILES)
+lint-cppcheck:
+	$(call say,LINT,cppcheck)$(CPPCHECK) src include
+lint-man:
+	$(call say,LINT,mandoc)$(if $(MAN_PAGES),mandoc -Tlint -Wwarning $(MAN_PAGES),true)
+lint-scripts:
+	$(call say,LINT,scripts)for f in $(SHELL_FILES); do bash -n $$f || exit 1; done; \
+	$(PYTHON) -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' $$(find tools tests bench examples -name '*.py')
+
+format:
+	clang-format -i $(C_FILES)
+
+# --- install ---------------------------------------------------------------
+INSTALL ?= install
+SHARE = $(DESTDIR)$(PREFIX)/share
+.PHONY: install
+install: all
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/pinfold $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib
+	$(INSTALL) -m 755 $(O)/pinfold $(DESTDIR)$(PREFIX)/bin/pinfold
+	$(INSTALL) -m 755 $(wildcard $(O)/libexec/pinfold/*) $(O)/libexec/pinfold/pinfold-init $(DESTDIR)$(PREFIX)/libexec/pinfold/
+	$(INSTALL) -m 644 include/pinfold.h $(DESTDIR)$(PREFIX)/include/pinfold.h
+	$(INSTALL) -m 644 $(O)/libpinfold.a $(DESTDIR)$(PREFIX)/lib/libpinfold.a
+	for page in $(MAN_PAGES); do \
+		$(INSTALL) -D -m 644 $$page $(SHARE)/man/man$${page##*.}/$${page##*/} || exit 1; done
+	for policy in $(wildcard policies/*.json); do \
+		$(INSTALL) -D -m 644 $$policy $(SHARE)/pinfold/$$policy || exit 1; done
+	for doc in LICENSE $(wildcard README.md) $(wildcard docs/*); do \
+		$(INSTALL) -D -m 644 $$doc $(SHARE)/doc/pinfold/$${doc#docs/} || exit 1; done
+	for file in $$(find examples -type f ! -name '*.pyc'); do \
+		$(INSTALL) -D -m 644 $$file $(SHARE)/doc/pinfold/$$file || exit 1; done
