@@ -190,9 +190,8 @@ static int ask_scope(struct pf_cgroup *cg, struct pf__cg_host *h, unsigned need,
 	}
 	pf__cg_give_up(p);
 	pf__cg_note(cg,
-		    "no delegated cgroup: `loginctl enable-linger` and log in anew, or run `systemd-run "
-		    "--user --scope "
-		    "-p Delegate=yes pinfold ...` (a scope asked for: %.180s)",
+		    "no delegated cgroup: `loginctl enable-linger` and log in anew, or run "
+		    "`systemd-run --user --scope -p Delegate=yes pinfold ...` (a scope was asked for: %.180s)",
 		    err.code ? err.msg : strerror(-r));
 	return r == -ENOMEM ? r : 0;
 }
@@ -237,11 +236,10 @@ int pf__cg_v2_place(struct pf_cgroup *cg, struct pf__cg_host *h, unsigned need, 
 		note_missing(cg, p, need);
 		return 0;
 	}
-	pf__cg_note(
-		cg,
-		"no group above %s hands its controllers down, and other processes are in it: start pinfold "
-		"in a cgroup of its own",
-		p->path);
+	pf__cg_note(cg,
+		    "no group above %s hands its controllers down, and other processes are in it: "
+		    "start pinfold in a cgroup of its own",
+		    p->path);
 	pf__cg_give_up(p);
 	return 0;
 }

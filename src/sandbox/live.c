@@ -21,8 +21,9 @@
 #include "linux/cgroup.h"
 #include "sandbox/meta.h"
 
-#define MAKING_SECONDS 2 /* a directory without meta is left alone so long: its keeper is about to lock it   \
-			  */
+#define MAKING_SECONDS                                                                                       \
+	2 /* a directory without meta is left alone so long: its keeper is about to lock it                  \
+	   */
 
 enum entry_state { ENTRY_MAKING, ENTRY_ALIVE, ENTRY_DEAD };
 

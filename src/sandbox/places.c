@@ -103,7 +103,7 @@ static int find_libexec(const char *given, char out[512], struct pf_error *err)
 int pf_dirs_find(const struct pf_places *places, struct pf_dirs *out, struct pf_error *err)
 {
 	static const struct pf_places none;
-	struct pf_dirs d;
+	struct pf_dirs d = {0};
 	int r;
 
 	if (!places)

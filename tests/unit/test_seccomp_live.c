@@ -3,59 +3,19 @@
  * The two filters in the kernel: a child loads them as init and a launcher do and makes the calls.
  * Each refusal that could have another reason has its control: the same call without the filter.
  */
-#include <errno.h>
-#include <fcntl.h>
+#include "test_seccomp_child.h"
+
 #include <linux/sched.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "base/cleanup.h"
-#include "linux/seccomp.h"
 
 #define HIGH 0xabcd000000000000ul
 
-/* In a child: say which line, and end it. */
-#define MUST(cond)                                                                                           \
-	do {                                                                                                 \
-		if (!(cond)) {                                                                               \
-			dprintf(2, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__, #cond, strerror(errno));  \
-			_exit(1);                                                                            \
-		}                                                                                            \
-	} while (0)
 #define REFUSED(call, e) MUST((call) == -1 && errno == (e))
-
-static void load_first(void)
-{
-	struct pf_filter f = pf_filter_first();
-
-	MUST(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	MUST(!pf_filter_load(f.insns, f.count, NULL));
-}
-
-static void load_second(unsigned options)
-{
-	struct sock_filter insns[PF_FILTER_SECOND_MAX];
-
-	MUST(!pf_filter_load(insns, pf_filter_second(insns, options), NULL));
-}
 
 static void load_both(void)
 {
@@ -245,157 +205,6 @@ static void test_foreign_calls_kill(void **state)
 	assert_int_equal(child(body_x32) & 0x7f, SIGSYS);
 }
 
-/* --- reading back --- */
-
-/* A child that loads filters, says so on a pipe and waits for a byte or a signal. */
-static pid_t waiting(int filters, int *done)
-{
-	int up[2], down[2];
-	char c;
-	pid_t pid;
-
-	assert_true(!pipe(up) && !pipe(down));
-	pid = fork();
-	if (!pid) {
-		close(down[1]);
-		if (filters)
-			load_first();
-		if (filters > 1)
-			load_second(0);
-		MUST(write(up[1], "x", 1) == 1);
-		MUST(read(down[0], &c, 1) == 1);
-		_exit(7);
-	}
-	close(up[1]);
-	assert_int_equal(read(up[0], &c, 1), 1);
-	close(up[0]);
-	close(down[0]);
-	*done = down[1];
-	return pid;
-}
-
-static void finish(pid_t pid, int done)
-{
-	int status;
-
-	assert_int_equal(write(done, "x", 1), 1);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-	close(done);
-}
-
-static void test_readback(void **state)
-{
-	char given[PF_DIGEST_MAX], other[PF_DIGEST_MAX], got[PF_DIGEST_MAX] = "untouched";
-	struct pf_error err;
-	siginfo_t si;
-	int done, r;
-	pid_t pid = waiting(2, &done);
-
-	(void)state;
-	r = pf_filter_readback(pid, got, &err);
-	if (r == -EACCES || r == -EPERM) {
-		finish(pid, done);
-		print_message("skipped: reading filters back needs the host's root (%s)\n", err.msg);
-		skip();
-	}
-	assert_int_equal(r, 0);
-	pf_filter_digest(0, given);
-	pf_filter_digest(PF_FILTER_NO_MEMFD, other);
-	assert_string_equal(got, given);
-	assert_string_not_equal(got, other);
-	/* A stopped process is read too, and stays stopped. */
-	kill(pid, SIGSTOP);
-	assert_int_equal(waitid(P_PID, (id_t)pid, &si, WSTOPPED | WNOWAIT), 0);
-	assert_int_equal(pf_filter_readback(pid, got, &err), 0);
-	assert_string_equal(got, given);
-	assert_int_equal(waitid(P_PID, (id_t)pid, &si, WSTOPPED), 0);
-	kill(pid, SIGCONT);
-	finish(pid, done);
-
-	pid = waiting(1, &done);
-	strcpy(got, "untouched");
-	assert_int_equal(pf_filter_readback(pid, got, &err), -ENOENT);
-	finish(pid, done);
-	pid = waiting(0, &done);
-	assert_true(pf_filter_readback(pid, got, &err) < 0);
-	finish(pid, done);
-	assert_string_equal(got, "untouched");
-}
-
-/* A dead process is an error, and its parent still gets its end. */
-static void test_readback_of_the_dead(void **state)
-{
-	char got[PF_DIGEST_MAX];
-	struct pf_error err;
-	siginfo_t si;
-	int done;
-	pid_t pid = waiting(2, &done);
-
-	(void)state;
-	kill(pid, SIGKILL);
-	assert_int_equal(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT), 0);
-	assert_true(pf_filter_readback(pid, got, &err) < 0);
-	assert_int_equal(waitid(P_PID, (id_t)pid, &si, WEXITED), 0);
-	assert_int_equal(si.si_code, CLD_KILLED);
-	assert_int_equal(pf_filter_readback(pid, got, &err), -ESRCH);
-	close(done);
-}
-
-/* Cannot stop, since it waits for its vfork child; that one kills it once somebody traces it. */
-static void never_stops(void)
-{
-	char path[32], text[8192], *tracer;
-	pid_t me = getpid();
-
-	if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0))
-		_exit(1);
-	snprintf(path, sizeof(path), "/proc/%d/status", me);
-	do {
-		PF_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t n = read(fd, text, sizeof(text) - 1);
-
-		text[n > 0 ? n : 0] = 0;
-		tracer = strstr(text, "TracerPid:\t0\n");
-	} while (tracer);
-	kill(me, SIGKILL);
-	_exit(0);
-}
-
-/* Death while the tracer waits for the stop: seen, and told to the parent, be it the tracer or another. */
-static void test_readback_of_the_dying(void **state)
-{
-	char got[PF_DIGEST_MAX];
-	struct pf_error err;
-	int fd[2], status;
-	pid_t pid, middle;
-
-	(void)state;
-	pid = fork();
-	if (!pid)
-		never_stops();
-	assert_int_equal(pf_filter_readback(pid, got, &err), -ESRCH);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, SIGKILL);
-
-	assert_int_equal(pipe(fd), 0);
-	middle = fork();
-	if (!middle) {
-		pid = fork();
-		if (!pid)
-			never_stops();
-		MUST(write(fd[1], &pid, sizeof(pid)) == sizeof(pid));
-		MUST(waitpid(pid, &status, 0) == pid && status == SIGKILL);
-		_exit(0);
-	}
-	assert_int_equal(read(fd[0], &pid, sizeof(pid)), sizeof(pid));
-	assert_int_equal(pf_filter_readback(pid, got, &err), -ESRCH);
-	assert_int_equal(waitpid(middle, &status, 0), middle);
-	assert_int_equal(status, 0);
-	close(fd[0]);
-	close(fd[1]);
-}
-
 /* --- ordinary programs under both --- */
 
 static char *const *program;
@@ -453,9 +262,6 @@ int main(void)
 		cmocka_unit_test(test_nodes),
 		cmocka_unit_test(test_small_things),
 		cmocka_unit_test(test_foreign_calls_kill),
-		cmocka_unit_test(test_readback),
-		cmocka_unit_test(test_readback_of_the_dead),
-		cmocka_unit_test(test_readback_of_the_dying),
 		cmocka_unit_test(test_programs),
 	};
 

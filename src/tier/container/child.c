@@ -115,7 +115,7 @@ static int await_map(const struct pf_child_args *a, struct pf_error *err)
 	ssize_t n;
 
 	if (a->self_map)
-		return pf__identity_write(a->who, getpid(), err);
+		return pf__identity_write(a->who, 0, err);
 	do
 		n = read(a->sync, &c, 1);
 	while (n < 0 && errno == EINTR);

@@ -45,6 +45,7 @@ struct pf_identity {
 	unsigned uid_count, gid_count;
 };
 int pf__identity_decide(const struct pf_policy *p, const char *id, struct pf_identity *out, struct pf_error *err);
+/* Write the maps of child's user namespace; 0: of the calling process's own. */
 int pf__identity_write(const struct pf_identity *who, pid_t child, struct pf_error *err);
 /* A user namespace that maps owner -> user on the host, for idmapped mounts. Returns its descriptor. */
 int pf__identity_idmap(uint32_t uid_from, uint32_t gid_from, uint32_t uid_to, uint32_t gid_to, struct pf_error *err);

@@ -169,13 +169,22 @@ int pf__identity_decide(const struct pf_policy *p, const char *id, struct pf_ide
 	return 0;
 }
 
+/* child 0: the calling process itself, whose own pid means nothing in the host's /proc. */
+static void map_path(char path[64], pid_t child, const char *which)
+{
+	if (child)
+		snprintf(path, 64, "/proc/%d/%s", child, which);
+	else
+		snprintf(path, 64, "/proc/self/%s", which);
+}
+
 static int write_map(pid_t child, const char *which, const struct pf_idmap *map, unsigned count, struct pf_error *err)
 {
 	char path[64], text[128];
 	int n = 0;
 	unsigned i;
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", child, which);
+	map_path(path, child, which);
 	for (i = 0; i < count; i++)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "%u %u %u\n", map[i].inside, map[i].host, map[i].count);
 	if (pf_write_file(AT_FDCWD, path, text) < 0)
@@ -234,7 +243,7 @@ int pf__identity_write(const struct pf_identity *w, pid_t child, struct pf_error
 		return r1 ? r1 : r2;
 	}
 	if (w->deny_setgroups) {
-		snprintf(path, sizeof(path), "/proc/%d/setgroups", child);
+		map_path(path, child, "setgroups");
 		if (pf_write_file(AT_FDCWD, path, "deny") < 0)
 			return pf_fail_errno(err, "cannot deny setgroups in the new user namespace");
 	}

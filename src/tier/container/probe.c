@@ -108,8 +108,8 @@ static void run_steps(const struct pf_identity *who, struct report *r)
 		r->code[STEP_CLONE] = 0;
 		close(down[1]);
 		if (read(down[0], &c, 1) == 1) {
-			seccomp_child(r); /* has the capability to, in its own namespace; does not hinder the rest */
 			probe_child(who, r);
+			seccomp_child(r); /* last: the filter refuses what the others try */
 		}
 		_exit(write(up[1], r, sizeof(*r)) < 0);
 	}
