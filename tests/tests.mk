@@ -90,7 +90,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/pinfold $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib
 	$(INSTALL) -m 755 $(O)/pinfold $(DESTDIR)$(PREFIX)/bin/pinfold
-	$(INSTALL) -m 755 $(wildcard $(O)/libexec/pinfold/*) $(O)/libexec/pinfold/pinfold-init $(DESTDIR)$(PREFIX)/libexec/pinfold/
+	$(INSTALL) -m 755 $(sort $(wildcard $(O)/libexec/pinfold/*) $(O)/libexec/pinfold/pinfold-init) $(DESTDIR)$(PREFIX)/libexec/pinfold/
 	$(INSTALL) -m 644 include/pinfold.h $(DESTDIR)$(PREFIX)/include/pinfold.h
 	$(INSTALL) -m 644 $(O)/libpinfold.a $(DESTDIR)$(PREFIX)/lib/libpinfold.a
 	for page in $(MAN_PAGES); do \

@@ -65,8 +65,7 @@ show pinfold run --receipt --workspace "$workspace" -- /usr/bin/python3 -B -m py
 	exit 1
 }
 
-say "The tests passed, and the table says what was refused. Two things it could do: write, to a copy; and start processes."
-echo "   So look at the host itself:"
+say "The tests passed, and the table says what was refused. It could write, to a copy, and start processes. So look at the host:"
 bad=0
 check_host "the hook in the project's own .git/hooks" "$workspace/.git/hooks/pre-commit"
 check_host "the file two directories above" "$place/hostile-pr-was-here"
@@ -85,10 +84,11 @@ else
 fi
 [ "$bad" = 0 ] || exit 1
 
-say "What it changed was kept as a change set. Here it is; the Git hook and the Git configuration are flagged as protected."
+say "What it changed was kept as a change set, flagged where it would run on your side later: a hook, Git's configuration."
+show pinfold diff --list last
 show pinfold diff last
 
-say "Apply it? Not these: what would run on your side later is refused, and nothing is written."
+say "Apply it? What is flagged is refused, and nothing is written."
 if show pinfold apply last; then
 	echo "   apply wrote protected paths: this must not be"
 	exit 1

@@ -324,7 +324,7 @@ static void become(const struct launch *l, struct pf_msg_start *m) __attribute__
 static void become(const struct launch *l, struct pf_msg_start *m)
 {
 	char cwd[PF_WIRE_PATH_MAX];
-	int code, i;
+	int code;
 
 	umask((mode_t)m->umask);
 	set_limit(RLIMIT_NOFILE, m->nofile);
@@ -336,8 +336,6 @@ static void become(const struct launch *l, struct pf_msg_start *m)
 		fail(l->ctl, EXDEV, PF_STEP_CWD, NULL);
 	if ((code = place_streams(l)) < 0)
 		fail(l->ctl, -code, PF_STEP_SETUP, NULL);
-	for (i = 1; i < NSIG; i++)
-		signal(i, SIG_DFL);
 	if (m->op != PF_OP_EXEC) {
 		close(l->ctl);
 		_exit(in__fileop(m->op, m->argv.count ? m->argv.strings[0] : ""));

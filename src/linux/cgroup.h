@@ -100,6 +100,8 @@ void pf_cgroup_describe(const struct pf_cgroup *cg, struct pf_buf *lines);
 /* Kill and remove the groups that pf_cgroup_describe() named, deepest first. Refuses a line whose
  * last component does not begin with "pinfold-". Returns how many directories remain. */
 int pf_cgroup_sweep(const char *lines);
+/* The same for a sandbox that died before its groups were written down: every place where this process would make them. */
+int pf_cgroup_sweep_id(const char *id);
 
 /* For doctor: what is there, without making anything. Text is one line. */
 struct pf_cg_host {

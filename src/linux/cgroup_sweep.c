@@ -152,3 +152,37 @@ int pf_cgroup_sweep(const char *lines)
 		pf__cg_pause(&us);
 	}
 }
+
+/* Where pf_cgroup_create() may have made pinfold-ID: below the own group of each hierarchy, beside it (a process
+ * that moved into the leaf pinfold-host), or below the mount's root (root on v2). */
+static void foresee(struct pf__cg_host *host, const char *id, struct pf_buf *lines)
+{
+	char dir[PATH_MAX];
+	unsigned i;
+
+	for (i = 0; i < PF__CG_SLOTS; i++) {
+		const struct pf__cg_slot *s = &host->slot[i];
+		char *slash;
+
+		if (!s->point || pf__cg_slot_dir(s, dir) < 0)
+			continue;
+		pf_buf_addf(lines, "%s/pinfold-%s\n%s/pinfold-%s\n", dir, id, s->point, id);
+		slash = strrchr(dir, '/');
+		if (slash && slash > dir)
+			pf_buf_addf(lines, "%.*s/pinfold-%s\n", (int)(slash - dir), dir, id);
+	}
+}
+
+int pf_cgroup_sweep_id(const char *id)
+{
+	PF_AUTO_BUF struct pf_buf lines = {0};
+	struct pf__cg_host host = {0};
+	int left = 0;
+
+	if (pf__cg_host_read(&host, NULL) == 0)
+		foresee(&host, id, &lines);
+	pf__cg_host_free(&host);
+	if (lines.len && !lines.failed)
+		left = pf_cgroup_sweep(lines.data);
+	return left;
+}

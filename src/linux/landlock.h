@@ -6,8 +6,8 @@
 #ifndef PF_LINUX_LANDLOCK_H
 #define PF_LINUX_LANDLOCK_H
 
-#include <stdbool.h>
 #include_next <linux/landlock.h> /* the kernel's header of this name, which -Isrc hides behind ours */
+#include <stdbool.h>
 
 #include "base/error.h"
 

@@ -6,6 +6,7 @@
 #include "linux/seccomp.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -101,16 +102,16 @@ static void release_dead(int pid)
 
 /*
  * Wait until the tracee has stopped, at most a second: one that sleeps in the kernel beyond
- * signals never does. There is no descriptor that tells of a stop, hence the short sleeps; in
- * practice the first or second look finds it. *deliver: the signal that it stopped for and must
- * get when it goes on, or 0.
+ * signals never does. There is no descriptor that tells of a stop, hence the looking: first by
+ * turns with the tracee, which stops within microseconds, then with short sleeps. *deliver: the signal that
+ * it stopped for and must get when it goes on, or 0.
  */
 static int wait_stop(int pid, int *deliver, struct pf_error *err)
 {
 	const struct timespec nap = {.tv_nsec = 20000};
 	uint64_t until = pf_now_ns() + 1000000000u;
 
-	for (;;) {
+	for (int looks = 0;; looks++) {
 		siginfo_t si = {0};
 
 		/* WNOWAIT: the end of a child of ours is not ours to take here. */
@@ -127,12 +128,14 @@ static int wait_stop(int pid, int *deliver, struct pf_error *err)
 		if (pf_now_ns() > until)
 			return pf_fail(err, -ETIMEDOUT, "process %d did not stop for its filters to be read",
 				       pid);
-		nanosleep(&nap, NULL);
+		if (looks < 50)
+			sched_yield();
+		else
+			nanosleep(&nap, NULL);
 	}
 }
 
-/* Filter number index, 0 the OLDEST (get_nth_filter() in kernel/seccomp.c; ptrace(2) has it the other way).
- */
+/* Filter number index, 0 the OLDEST (get_nth_filter() in the kernel; ptrace(2) has it the other way). */
 static int get_filter(int pid, uintptr_t index, struct sock_filter buf[BPF_MAXINSNS], struct pf_error *err)
 {
 	long n = ptrace(GET_FILTER, pid, (void *)index, NULL);

@@ -12,8 +12,8 @@
 #define PF_LINUX_SECCOMP_H
 
 #include <linux/filter.h>
-#include <stddef.h>
 #include_next <linux/seccomp.h> /* the kernel's header of this name, which -Isrc hides behind ours */
+#include <stddef.h>
 
 #include "base/error.h"
 #include "base/sha256.h"

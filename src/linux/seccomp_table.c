@@ -85,7 +85,8 @@ static const struct pf__clause ioctl_clauses[] = {
 };
 CHECK(ioctl, 0);
 
-/* clone(unsigned long flags, …): CLONE_NEWTIME is not among them, its bit is part of the exit signal here. */
+/* clone(unsigned long flags, ...): CLONE_NEWTIME is not among them, its bit is part of the exit signal here.
+ */
 #define NAMESPACES                                                                                           \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |        \
 	 CLONE_NEWNET)
@@ -105,7 +106,7 @@ CHECK(mknod, EPERM);
 static const struct pf__clause mknodat_clauses[] = {IF(0, IN(2, S_IFMT, 0, S_IFREG, S_IFIFO, S_IFSOCK))};
 CHECK(mknodat, EPERM);
 
-/* renameat2(…, unsigned int flags): the same whiteout by another way. EINVAL: not on this file system. */
+/* renameat2(..., unsigned int flags): the same whiteout by another way. EINVAL: not on this file system. */
 static const struct pf__clause renameat2_clauses[] = {IF(EINVAL, ANY(4, 4 /* RENAME_WHITEOUT */))};
 CHECK(renameat2, 0);
 
@@ -116,7 +117,7 @@ static const struct pf__clause personality_clauses[] = {
 };
 CHECK(personality, EPERM);
 
-/* prlimit64(pid_t, …): 0 is the caller. Where init and command share a uid, limits are init's to set. */
+/* prlimit64(pid_t, ...): 0 is the caller. Where init and command share a uid, limits are init's to set. */
 static const struct pf__clause prlimit64_clauses[] = {IF(0, IN(0, WHOLE, 0))};
 CHECK(prlimit64, EPERM);
 

@@ -248,6 +248,8 @@ int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_opt
 		pf__exec_prepare(s, false, o->want_stdin, 0, 0, &spare, NULL);
 	if (r == 0)
 		r = pf_conn_writable(s->conn, err);
+	if (r == 0 && op == PF_OP_EXEC)
+		pf__sandbox_label(s, o->argv); /* while init works */
 	if (r < 0) {
 		pf_exec_end(e);
 		return r;

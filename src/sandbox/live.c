@@ -216,7 +216,8 @@ static void sweep_entry(const struct pf_dirs *d, int runtime, const char *id, st
 	int r = 0;
 
 	if (entry_open(runtime, id, &e) == 0 && e.state == ENTRY_DEAD) {
-		if (e.meta.cgroups.len && pf_cgroup_sweep(e.meta.cgroups.data) != 0)
+		/* without meta it died while it was made: its groups can only be guessed */
+		if ((e.meta.cgroups.len ? pf_cgroup_sweep(e.meta.cgroups.data) : pf_cgroup_sweep_id(id)) != 0)
 			r = -EBUSY;
 		for (size_t i = 0; i < e.meta.scratch.count; i++) {
 			int one = sweep_scratch(d, e.meta.scratch.items[i]);

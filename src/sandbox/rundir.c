@@ -51,8 +51,8 @@ int pf__rundir_make(struct pf_sandbox *s, struct pf_error *err)
 	return 0;
 }
 
-/* Written before anything exists that would have to be swept: what is named and is not there costs a sweep nothing. */
-int pf__rundir_describe(struct pf_sandbox *s, const char *command, struct pf_error *err)
+/* Written as soon as the groups exist. In the moment before, a sweep looks where they would be (pf_cgroup_sweep_id()). */
+int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 {
 	PF_AUTO_BUF struct pf_buf lines = {0};
 	char path[64], text[40];
@@ -69,7 +69,8 @@ int pf__rundir_describe(struct pf_sandbox *s, const char *command, struct pf_err
 	pf_meta_add(&lines, "tier", s->tier->name);
 	if (s->policy->ws_path)
 		pf_meta_add(&lines, "workspace", s->policy->ws_path);
-	pf_meta_add(&lines, "command", command);
+	if (s->box->command)
+		pf_meta_add(&lines, "command", s->box->command);
 	s->tier->describe(s->box, &lines);
 	snprintf(path, sizeof(path), "%s/meta", s->id);
 	r = lines.failed ? -ENOMEM : pf_replace_file(s->run_fd, path, lines.data, lines.len, 0600);

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "linux/seccomp.h"
 
 static struct pf_policy *copy_policy(const struct pf_policy *p, struct pf_error *err)
@@ -40,24 +41,26 @@ static int send_hello(struct pf_sandbox *s, struct pf_error *err)
 
 	if (r == 0)
 		r = pf_conn_send(s->conn, PF_MSG_HELLO, b.data, b.len);
+	if (r == 0)
+		r = pf_conn_writable(s->conn, err);
 	return r < 0 ? pf_fail(err, r, "cannot greet pinfold-init") : 0;
 }
 
 static int build(struct pf_sandbox *s, struct pf_error *err)
 {
-	struct pf_box_spec spec = {.id = s->id, .policy = s->policy, .dirs = &s->dirs, .command = "", .breaks = s->breaks};
+	struct pf_box_spec spec = {.id = s->id, .policy = s->policy, .dirs = &s->dirs, .breaks = s->breaks};
 	int r;
 
 	if ((r = pf_tier_choose(s->policy, &s->tier, s->why, err)) < 0 || (r = pf__rundir_make(s, err)) < 0 ||
 	    (r = s->tier->create(&spec, &s->box, err)) < 0)
 		return r;
 	s->box->receipt.why = s->why;
-	if ((r = pf__rundir_describe(s, "", err)) < 0)
-		return r;
 	s->conn = pf_conn_new(pf_take_fd(&s->box->sock), &pf__conn_ops, s);
 	if (!s->conn)
 		return pf_fail(err, -ENOMEM, "out of memory");
-	return send_hello(s, err);
+	if ((r = send_hello(s, err)) < 0 || (r = pf__rundir_describe(s, err)) < 0)
+		return r;
+	return s->tier->settle(s->box, err);
 }
 
 int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *places, struct pf_sandbox **out,
@@ -90,6 +93,20 @@ int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *pl
 	}
 	*out = s;
 	return 0;
+}
+
+void pf__sandbox_label(struct pf_sandbox *s, const char *const *argv)
+{
+	PF_AUTO_BUF struct pf_buf line = {0};
+	char text[200];
+
+	if (s->box->command)
+		return;
+	for (; *argv && line.len < sizeof(text); argv++)
+		pf_buf_addf(&line, "%s%s", line.len ? " " : "", *argv);
+	pf_printable(line.data ? line.data : "", line.len, text, sizeof(text));
+	s->box->command = strdup(text);
+	pf__rundir_describe(s, NULL); /* for `ls`; what a sweep needs was there before */
 }
 
 const char *pf_sandbox_id(const struct pf_sandbox *s)

@@ -93,8 +93,11 @@ struct pf_sandbox {
 
 /* rundir.c */
 int pf__rundir_make(struct pf_sandbox *s, struct pf_error *err);      /* directory and lock */
-int pf__rundir_describe(struct pf_sandbox *s, const char *command, struct pf_error *err);
+int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err);
 void pf__rundir_remove(struct pf_sandbox *s);
+
+/* sandbox.c: the first command gives the sandbox its label */
+void pf__sandbox_label(struct pf_sandbox *s, const char *const *argv);
 
 /* exec.c */
 struct pf_exec *pf__exec_find(struct pf_sandbox *s, uint32_t id);

@@ -38,7 +38,6 @@ struct pf_box_spec {
 	const char *id;
 	const struct pf_policy *policy;
 	const struct pf_dirs *dirs;
-	const char *command;     /* one printable line, for change sets and ls */
 	const char *breaks;      /* PF_BREAK in test builds; "" otherwise */
 };
 
@@ -48,6 +47,7 @@ struct pf_box {
 	int sock;                        /* the host's end; taken by the caller (pf_take_fd) after create */
 	struct pf_msg_hello hello;       /* ready to be sent; strings live as long as the box */
 	uint32_t command_uid, command_gid; /* inside */
+	char *command;                   /* one printable line, the first command's; for change sets. The sandbox sets it */
 	char *workspace_at;              /* where the workspace is inside; NULL: none */
 	const char *home, *user;         /* "/home/user" "user"; "/root" "root" */
 	char *tools_path;                /* directories to put before PATH, colon-separated, or NULL */
@@ -63,6 +63,8 @@ struct pf_tier {
 	int (*probe)(struct pf_probe *out, struct pf_error *err);
 	/* Make the wall and start init in it. Limits that the policy requires and the host cannot hold: -EPERM. */
 	int (*create)(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err);
+	/* create() returns when the wall is being built; this waits until it stands, so that the caller can do its own part meanwhile. */
+	int (*settle)(struct pf_box *b, struct pf_error *err);
 	int (*exec_create)(struct pf_box *b, uint32_t exec, struct pf_error *err); /* what must exist before PREPARE */
 	/* Read about the waiting launcher from outside. ready is init's word, a hint only. */
 	int (*inspect)(struct pf_box *b, uint32_t exec, const struct pf_msg_ready *ready, struct pf_outside *out, struct pf_error *err);

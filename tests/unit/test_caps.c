@@ -62,8 +62,8 @@ static void own_status(struct pf_proc_status *st)
 
 static void body_drop(void)
 {
-	const struct pf_caps some = {.effective = BIT(CAP_CHOWN),
-				     .permitted = BIT(CAP_CHOWN) | BIT(CAP_SETPCAP),
+	const struct pf_caps some = {.effective = BIT(CAP_CHOWN) | BIT(CAP_SYSLOG),
+				     .permitted = BIT(CAP_CHOWN) | BIT(CAP_SYSLOG) | BIT(CAP_SETPCAP),
 				     .inheritable = BIT(CAP_FOWNER)};
 	struct pf_caps got;
 	struct pf_proc_status st;

@@ -135,7 +135,8 @@ static void test_hidden_mount(void **state)
 	expect_dir(s, PF__CG_V2, 0, "/sys/fs/cgroup/b");
 	assert_true(pf__cg_slot(&s->h, PF__CG_V2)->ro);
 	unload(s);
-	snprintf(mounts, sizeof(mounts), "%s51 50 0:38 /other /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", first);
+	snprintf(mounts, sizeof(mounts), "%s51 50 0:38 /other /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+		 first);
 	s = load("0::/a/b\n", mounts);
 	expect_dir(s, PF__CG_V2, -ENOENT, NULL);
 	unload(s);

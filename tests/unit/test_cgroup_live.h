@@ -153,9 +153,13 @@ static int left_over;
 
 static int look(const char *path, const struct stat *st, int flag, struct FTW *f)
 {
+	const char *dot = strrchr(path, '.');
 	char want[48];
 
 	(void)st;
+	/* A scope of systemd's, in which this process now is, goes with the process. */
+	if (dot && strcmp(dot, ".scope") == 0)
+		return 0;
 	snprintf(want, sizeof(want), "pinfold-%s", prefix);
 	if (flag == FTW_D && strncmp(path + f->base, want, strlen(want)) == 0) {
 		print_message("left: %s\n", path);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 
 #include "workspace/mask.h"
 
@@ -102,11 +103,13 @@ static int mount_overlay(struct place *p, bool masked)
 	PF_AUTO_CLOSE int m = dir_at(p->fd, "merged"), w = dir_at(p->fd, "work");
 
 	snprintf(merged, sizeof(merged), "%s/merged", p->dir);
-	snprintf(options, sizeof(options), "lowerdir=%s%s%s%s/ws,upperdir=%s/upper,workdir=%s/work,%s", masked ? p->dir : "",
+	snprintf(options, sizeof(options), "volatile,lowerdir=%s%s%s%s/ws,upperdir=%s/upper,workdir=%s/work,%s", masked ? p->dir : "",
 		 masked ? "/mask" : "", masked ? ":" : "", p->dir, p->dir, p->dir,
 		 user_namespace ? "userxattr" : "redirect_dir=on,metacopy=off,index=off");
-	if (mount("overlay", merged, "overlay", 0, options) < 0)
+	if (mount("overlay", merged, "overlay", 0, options) < 0) {
+		print_message("overlay: %s\n", strerror(errno));
 		return -1;
+	}
 	return open(merged, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -281,6 +284,38 @@ static void test_random_masked(void **state)
 	}
 }
 
+/* As root a directory of the workspace can be renamed, twice, and what it holds with it; a user gets EXDEV. */
+static void test_rename_directory(void **state)
+{
+	struct place p;
+	struct pf_changeset c;
+	int merged;
+
+	(void)state;
+	if (!mounts_work)
+		skip();
+	place_for_overlay(&p);
+	put(p.ws, "a/b/file", "1");
+	put(p.ws, "a/c", "2");
+	take_reference(&p);
+	merged = mount_overlay(&p, false);
+	assert_true(merged >= 0);
+	if (renameat(merged, "a", merged, "x") < 0) {
+		assert_true(user_namespace && errno == EXDEV);
+	} else {
+		assert_int_equal(renameat(merged, "x/b", merged, "x/y"), 0);
+		put(merged, "x/y/new", "3");
+		assert_int_equal(renameat(merged, "x/y", merged, "z"), 0);
+		put(merged, "a/b/again", "4");
+	}
+	unmount(&p, merged);
+	collect(&p, &c);
+	if (!user_namespace)
+		assert_list(&c, "A a/b/again\nD a/b/file\nD a/c\nA x/\nA x/c\nA z/\nA z/file\nA z/new\n");
+	pf_change_free(&c);
+	place_free(&p);
+}
+
 /* A directory of the mask layer lies above the workspace's: what it looks like must not change by that. */
 static void test_mask_looks(void **state)
 {
@@ -345,6 +380,7 @@ static int run_all(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_commands),
 		cmocka_unit_test(test_random_masked),
+		cmocka_unit_test(test_rename_directory),
 		cmocka_unit_test(test_mask_looks),
 	};
 
@@ -370,6 +406,7 @@ static int run_as_user(void)
 
 	if (geteuid() == 0 && (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0))
 		return 1;
+	prctl(PR_SET_DUMPABLE, 1); /* the change of ids took it, and /proc/self with it */
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) {
 		print_message("skipped: no user namespace: %s\n", strerror(errno));
 		return 0;

@@ -129,6 +129,7 @@ void pf__container_destroy(struct pf_box *b)
 	close_fd(&c->userns_fd);
 	close_fd(&c->mntns_fd);
 	close_fd(&c->temp_fd);
+	close_fd(&c->sync);
 	if (c->ws.upper_on_disk && (slash = strrchr(c->ws.scratch_path, '/'))) {
 		PF_AUTO_CLOSE int dir = -1;
 
@@ -143,7 +144,7 @@ void pf__container_destroy(struct pf_box *b)
 	free(b->workspace_at);
 	free(b->tools_path);
 	free(c->id);
-	free(c->command);
+	free(b->command);
 	free(c);
 }
 
@@ -167,6 +168,7 @@ const struct pf_tier pf_tier_container = {
 	.name = "container",
 	.probe = pf__container_probe,
 	.create = pf__container_create,
+	.settle = pf__container_settle,
 	.exec_create = exec_create,
 	.inspect = pf__container_inspect,
 	.exec_kill = exec_kill,

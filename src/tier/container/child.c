@@ -152,13 +152,15 @@ static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf
 	return arrange_fds(a, fds, err);
 }
 
+/* execve keeps only what is ignored, and the mask. */
 static void reset_signals(void)
 {
+	struct sigaction now;
 	sigset_t none;
 	int i;
 
-	for (i = 1; i < NSIG; i++)
-		if (i != SIGKILL && i != SIGSTOP)
+	for (i = 1; i < 32; i++)
+		if (sigaction(i, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
 			signal(i, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

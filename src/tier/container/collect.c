@@ -29,7 +29,7 @@ static void describe_collect(const struct pf_container *c, int upper, int lower,
 		.uid_fixed = 1,
 		.protect = &c->protect,
 		.workspace = c->ws.host_path,
-		.command = c->command,
+		.command = c->box.command ? c->box.command : "",
 		.id = c->id,
 		.reference_ns = c->ws.reference_ns,
 	};

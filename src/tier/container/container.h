@@ -74,9 +74,8 @@ int pf__workspace_plan(const struct pf_box_spec *spec, const struct pf_identity 
 void pf__workspace_free(struct pf_workspace_plan *ws);
 /* On the host, as root: idmapped lower, overlay with trusted xattrs and redirect_dir. Fills scratch_fd and overlay_fd. */
 int pf__workspace_mount_root(struct pf_workspace_plan *ws, const struct pf_identity *who, struct pf_error *err);
-/* In the child: same with userxattr; attaches beneath root_fd for the time it takes. Returns the detached overlay,
- * fills scratch_fd. */
-int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_identity *who, int root_fd, struct pf_error *err);
+/* In the child: same with userxattr. Returns the detached overlay, fills scratch_fd. */
+int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_identity *who, struct pf_error *err);
 
 #define PF_TEMP_MIN (16ull << 20) /* what /tmp, HOME and the others share at least */
 
@@ -100,7 +99,7 @@ int pf__root_build(const struct pf_child_args *a, struct pf_handoff *hand, struc
 
 struct pf_container {
 	struct pf_box box;        /* first */
-	char *id, *command, *host_ws;
+	char *id;
 	struct pf_cgroup *cgroup;
 	struct pf_identity who;
 	struct pf_workspace_plan ws;
@@ -109,6 +108,7 @@ struct pf_container {
 	int userns_fd, mntns_fd;  /* held, so that the upper can be read after everything is dead */
 	int temp_fd;              /* the tmpfs of /tmp and the others, for disk_limit; -1 unknown */
 	struct pf_list protect;
+	int sync;                 /* the handoff is still to come; -1 once it came */
 	bool stopped;
 };
 
@@ -121,6 +121,7 @@ bool pf__broken(const char *breaks, const char *name);
 
 int pf__container_probe(struct pf_probe *out, struct pf_error *err);
 int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err);
+int pf__container_settle(struct pf_box *b, struct pf_error *err);
 int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_ready *ready, struct pf_outside *out, struct pf_error *err);
 int pf__container_collect(struct pf_box *b, int changes_fd, struct pf_changeset *out, struct pf_error *err);
 void pf__container_stop(struct pf_box *b);

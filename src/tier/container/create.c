@@ -196,23 +196,33 @@ static int open_ns(pid_t pid, const char *which)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Let the child go on, and take what it made. */
-static int raise_child(struct pf_container *c, struct pf_child_args *args, int host_sync, struct pf_error *err)
+static int let_go(struct pf_container *c, const struct pf_child_args *args, struct pf_error *err)
 {
-	struct pf_handoff hand;
 	int r;
 
-	if (!args->self_map) {
-		if ((r = pf__identity_write(&c->who, c->init_pid, err)) < 0)
-			return r;
-		if (write(host_sync, "m", 1) != 1)
-			return pf_fail(err, -EPIPE, "the sandbox's first process died at once");
-	}
-	if ((r = pf__handoff_receive(host_sync, &hand, err)) < 0)
+	if (args->self_map)
+		return 0;
+	if ((r = pf__identity_write(&c->who, c->init_pid, err)) < 0)
 		return r;
+	return write(c->sync, "m", 1) == 1 ? 0 : pf_fail(err, -EPIPE, "the sandbox's first process died at once");
+}
+
+int pf__container_settle(struct pf_box *b, struct pf_error *err)
+{
+	struct pf_container *c = (struct pf_container *)b;
+	struct pf_handoff hand;
+	int r = pf__handoff_receive(c->sync, &hand, err);
+
+	if (r < 0)
+		return r;
+	close(pf_take_fd(&c->sync));
 	c->temp_fd = hand.temp_fd;
 	if (hand.scratch_fd >= 0)
 		c->ws.scratch_fd = hand.scratch_fd;
+	if (c->ws.mode == PF_WS_COW && !c->who.host_root) {
+		c->userns_fd = open_ns(c->init_pid, "user");
+		c->mntns_fd = open_ns(c->init_pid, "mnt");
+	}
 	return 0;
 }
 
@@ -351,10 +361,9 @@ static struct pf_container *new_container(const struct pf_box_spec *spec)
 	if (!c)
 		return NULL;
 	c->box.tier = &pf_tier_container;
-	c->box.sock = c->init_pidfd = c->userns_fd = c->mntns_fd = c->temp_fd = -1;
+	c->box.sock = c->init_pidfd = c->userns_fd = c->mntns_fd = c->temp_fd = c->sync = -1;
 	c->ws = (struct pf_workspace_plan){.fd = -1, .scratch_fd = -1, .overlay_fd = -1};
 	c->id = strdup(spec->id);
-	c->command = strdup(spec->command ? spec->command : "");
 	c->protect = spec->policy->protect; /* borrowed: the sandbox keeps its policy for as long as its box */
 	c->box.user = spec->policy->user_root ? "root" : "user";
 	c->box.home = spec->policy->user_root ? "/root" : "/home/user";
@@ -390,9 +399,9 @@ static int prepare(struct pf_container *c, const struct pf_box_spec *spec, struc
 static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct pf_host_image *image,
 		  struct pf_sources *sources, struct pf_error *err)
 {
-	PF_AUTO_CLOSE int child_sock = -1, child_sync = -1, host_sync = -1;
+	PF_AUTO_CLOSE int child_sock = -1, child_sync = -1;
 	struct pf_child_args args = {.spec = spec, .who = &c->who, .ws = &c->ws, .image = image, .sources = sources};
-	int sock[2], sync[2], r;
+	int sock[2], sync[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) < 0)
 		return pf_fail_errno(err, "cannot make a socket pair");
@@ -400,7 +409,7 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 	child_sock = sock[1];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync) < 0)
 		return pf_fail_errno(err, "cannot make a socket pair");
-	host_sync = sync[0];
+	c->sync = sync[0];
 	child_sync = sync[1];
 	args.sock = child_sock;
 	args.sync = child_sync;
@@ -416,12 +425,7 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 		pf__child_main(&args);
 	close(pf_take_fd(&child_sync));
 	close(pf_take_fd(&child_sock));
-	r = raise_child(c, &args, host_sync, err);
-	if (r == 0 && c->ws.mode == PF_WS_COW && !c->who.host_root) {
-		c->userns_fd = open_ns(c->init_pid, "user");
-		c->mntns_fd = open_ns(c->init_pid, "mnt");
-	}
-	return r;
+	return let_go(c, &args, err);
 }
 
 int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err)
@@ -431,7 +435,7 @@ int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, st
 	struct pf_host_image image;
 	int r;
 
-	if (!c || !c->id || !c->command) {
+	if (!c || !c->id) {
 		pf__container_destroy(&c->box);
 		return pf_fail(err, -ENOMEM, "out of memory");
 	}

@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -181,16 +180,16 @@ int pf__workspace_mount_root(struct pf_workspace_plan *ws, const struct pf_ident
 
 static const char *const user_options[] = {"userxattr", NULL};
 
-int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_identity *who, int root, struct pf_error *err)
+int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_identity *who, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int scratch = -1, lower = -1, mask = -1, overlay = -1;
-	char path[64];
 	int r;
 
 	scratch = ws->upper_on_disk ? pf_mount_clone(AT_FDCWD, ws->scratch_path, err) : make_scratch(ws, err);
 	if (scratch < 0)
 		return scratch;
-	if (mkdirat(root, ".scratch", 0700) < 0 || (r = pf_mount_attach(scratch, root, ".scratch", err)) < 0)
+	/* Before Linux 6.15 layers must be attached in this namespace: over the old /dev, which goes with the old root. */
+	if ((r = pf_mount_attach(scratch, AT_FDCWD, "/dev", err)) < 0)
 		return pf_wrap(err, "workspace");
 	if ((r = fill_scratch(ws, scratch, who->user, err)) < 0 || (lower = copy_lower(ws, err)) < 0)
 		return err->code;
@@ -203,9 +202,5 @@ int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_iden
 	if (overlay < 0)
 		return pf_wrap(err, "workspace");
 	ws->scratch_fd = openat(scratch, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* the overlay holds its layers itself; nothing inside can name them */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/.scratch", root);
-	if (umount2(path, MNT_DETACH) < 0 || unlinkat(root, ".scratch", AT_REMOVEDIR) < 0)
-		return pf_fail_errno(err, "cannot hide the workspace's layers");
 	return pf_take_fd(&overlay);
 }

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -225,7 +224,7 @@ static int make_temp(const struct pf_child_args *a, int root, struct pf_handoff 
 		      {"vartmp", "/var/tmp", 01777, false},
 		      {"shm", "/dev/shm", 01777, false},
 		      {"home", a->home, 0755, true}};
-	char size[48], inodes[48], path[64];
+	char size[48], inodes[48];
 	const char *const options[] = {"mode=755", size, inodes, NULL};
 	PF_AUTO_CLOSE int temp = -1;
 	unsigned i;
@@ -236,7 +235,9 @@ static int make_temp(const struct pf_child_args *a, int root, struct pf_handoff 
 	temp = pf_mount_new("tmpfs", options, SAFE, err);
 	if (temp < 0)
 		return temp;
-	if (mkdirat(root, ".temp", 0700) < 0 || (r = pf_mount_attach(temp, root, ".temp", err)) < 0)
+	/* Only what is attached can be copied from (before Linux 6.15): over the old /dev, which nobody needs any more and
+	 * which goes with the old root, so that no unmount of its own has to wait for RCU. */
+	if ((r = pf_mount_attach(temp, AT_FDCWD, "/dev", err)) < 0)
 		return pf_wrap(err, "temporary files");
 	for (i = 0; i < PF_ARRAY_SIZE(places); i++) {
 		PF_AUTO_CLOSE int at = make_dirs(root, places[i].at, err);
@@ -251,9 +252,6 @@ static int make_temp(const struct pf_child_args *a, int root, struct pf_handoff 
 		if (copy < 0 || (r = pf_mount_attach(copy, at, "", err)) < 0)
 			return pf_wrap(err, "%s", places[i].at);
 	}
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/.temp", root);
-	if (umount2(path, MNT_DETACH) < 0 || unlinkat(root, ".temp", AT_REMOVEDIR) < 0)
-		return pf_fail_errno(err, "cannot hide the temporary file system's root");
 	hand->temp_fd = pf_take_fd(&temp);
 	return 0;
 }
@@ -267,7 +265,7 @@ static int attach_workspace(const struct pf_child_args *a, int root, struct pf_h
 	if (a->ws->overlay_fd >= 0) {
 		overlay = fcntl(a->ws->overlay_fd, F_DUPFD_CLOEXEC, 3);
 	} else {
-		overlay = pf__workspace_mount_child(a->ws, a->who, root, err);
+		overlay = pf__workspace_mount_child(a->ws, a->who, err);
 		if (overlay < 0)
 			return overlay;
 		hand->scratch_fd = a->ws->scratch_fd;
