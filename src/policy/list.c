@@ -91,7 +91,7 @@ static int mounts_copy(const struct pf_policy *from, struct pf_policy *to)
 	return 0;
 }
 
-int pf__policy_copy(const struct pf_policy *from, struct pf_policy *to)
+int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to)
 {
 	struct pf_policy p = *from;
 

@@ -211,7 +211,7 @@ int pf_policy_parse(struct pf_policy *p, const char *text, size_t n, const char 
 	int r;
 
 	pf_printable(name, strlen(name), ps.name, sizeof(ps.name));
-	if (pf__policy_copy(p, &copy) < 0)
+	if (pf_policy_copy(p, &copy) < 0)
 		return pf__policy_nomem(err);
 	r = read_document(&ps, text, n);
 	if (r < 0) {

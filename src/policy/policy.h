@@ -118,6 +118,8 @@ int pf_policy_check_workspace(const struct pf_policy *p, const char *at, struct 
 /* The whole document with defaults, for `policy show` (indent 2, ends with a newline) and for the digest (indent 0). */
 int pf_policy_print(const struct pf_policy *p, unsigned indent, struct pf_buf *out);
 int pf_policy_digest(const struct pf_policy *p, char out[PF_DIGEST_MAX]);
+/* A deep copy; 0, or -ENOMEM and *to untouched. What *to held is not freed. */
+int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to);
 void pf_policy_free(struct pf_policy *p);
 
 /* For the command line: each is one option's effect. */

@@ -67,8 +67,6 @@ void pf__limit_text(const struct pf__limit *l, uint64_t value, char out[32]);
 /* --- list.c --- */
 int pf__policy_list_add(struct pf_list *list, const char *s); /* copies s; -ENOMEM */
 void pf__policy_list_clear(struct pf_list *list);
-int pf__policy_copy(const struct pf_policy *from,
-		    struct pf_policy *to);	     /* deep; -ENOMEM leaves *to untouched */
 int pf__policy_set_string(char **at, const char *s); /* NULL clears */
 int pf__policy_nomem(struct pf_error *err);
 

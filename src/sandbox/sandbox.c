@@ -16,21 +16,13 @@
 
 static struct pf_policy *copy_policy(const struct pf_policy *p, struct pf_error *err)
 {
-	PF_AUTO_BUF struct pf_buf text = {0};
-	struct pf_policy *copy = NULL;
+	struct pf_policy *copy = calloc(1, sizeof(*copy));
 
-	if (pf_policy_print(p, 0, &text) < 0 || text.failed) {
+	if (!copy || pf_policy_copy(p, copy) < 0) {
+		free(copy);
 		pf_fail(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	if (pf_policy_new(&copy, err) < 0)
-		return NULL;
-	if (pf_policy_parse(copy, text.data, text.len, "policy", err) < 0 ||
-	    (p->cwd && !(copy->cwd = strdup(p->cwd)))) {
-		pf_policy_destroy(copy);
-		return NULL;
-	}
-	copy->limits.written = p->limits.written; /* a printed document names every limit; only these the user wrote */
 	return copy;
 }
 

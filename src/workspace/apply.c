@@ -44,7 +44,8 @@ static int clean_only(struct pf__apply *a, struct pf_list *out)
 		const char *given = a->how->only->items[i];
 
 		if (*given == '/' || pf_path_clean(given, clean, sizeof(clean)) < 0)
-			return pf_fail(a->err, -EINVAL, "'%s' is not a path beneath the workspace", pf__ws_show(given, show));
+			return pf_fail(a->err, -EINVAL, "'%s' is not a path beneath the workspace",
+				       pf__ws_show(given, show));
 		if (pf__ws_list_add(out, clean) < 0)
 			return pf__apply_no_memory(a);
 	}
@@ -108,7 +109,9 @@ static int choose(struct pf__apply *a)
 static int skip(struct pf__apply *a, size_t i, const char *why)
 {
 	a->todo[i] = PF__DO_NOT;
-	return pf__ws_list_addf(&a->report->notes, "%s: %s", a->c->items[i].path, why) < 0 ? pf__apply_no_memory(a) : 0;
+	return pf__ws_list_addf(&a->report->notes, "%s: %s", a->c->items[i].path, why) < 0
+		       ? pf__apply_no_memory(a)
+		       : 0;
 }
 
 /* What no apply puts into a user's directory. */
@@ -193,7 +196,8 @@ static int perform(struct pf__apply *a)
 			r = pf__apply_remove(a, i);
 	}
 	for (size_t i = a->c->count; i-- > 0 && r == 0;) {
-		if (a->todo[i] == PF__DO_WRITE && a->c->items[i].op != PF_DELETED && S_ISDIR(a->c->items[i].mode))
+		if (a->todo[i] == PF__DO_WRITE && a->c->items[i].op != PF_DELETED &&
+		    S_ISDIR(a->c->items[i].mode))
 			r = pf__apply_dir_mode(a, i);
 	}
 	return r;
@@ -203,7 +207,8 @@ static int perform(struct pf__apply *a)
 static int pretend(struct pf__apply *a)
 {
 	for (size_t i = 0; i < a->c->count; i++) {
-		if (a->todo[i] == PF__DO_WRITE && pf__ws_list_add(&a->report->applied, a->c->items[i].path) < 0)
+		if (a->todo[i] == PF__DO_WRITE &&
+		    pf__ws_list_add(&a->report->applied, a->c->items[i].path) < 0)
 			return pf__apply_no_memory(a);
 	}
 	return 0;
@@ -214,7 +219,8 @@ static int verdict(struct pf__apply *a)
 	size_t n = a->report->conflicts.count, p = a->report->protected_paths.count;
 
 	if (n && (!a->how->force || a->blocked))
-		return pf_fail(a->err, -EEXIST, "%zu conflict%s: the workspace has changed since the sandbox started", n,
+		return pf_fail(a->err, -EEXIST,
+			       "%zu conflict%s: the workspace has changed since the sandbox started", n,
 			       n == 1 ? "" : "s");
 	if (p)
 		return pf_fail(a->err, -EPERM, "%zu protected path%s would change", p, p == 1 ? "" : "s");

@@ -19,7 +19,8 @@ bool pf__apply_retype(const struct pf_change *c)
 
 static int conflict(struct pf__apply *a, const struct pf_change *c, const char *reason)
 {
-	return pf__ws_list_addf(&a->report->conflicts, "%s: %s", c->path, reason) < 0 ? pf__apply_no_memory(a) : 0;
+	return pf__ws_list_addf(&a->report->conflicts, "%s: %s", c->path, reason) < 0 ? pf__apply_no_memory(a)
+										      : 0;
 }
 
 static int blocked(struct pf__apply *a, const struct pf_change *c, const char *reason)
@@ -37,7 +38,8 @@ bool pf__apply_still(const struct pf_change *c, const struct stat *now)
 	return (uint64_t)now->st_size == c->old_size && pf__ws_mtime_ns(now) == c->old_mtime_ns;
 }
 
-/* Has the user's file changed since the sandbox started? Directories change with every entry: their mode alone counts. */
+/* Has the user's file changed since the sandbox started? Directories change with every entry: their mode
+ * alone counts. */
 static bool changed(const struct pf__apply *a, const struct pf_change *c, const struct stat *st)
 {
 	int64_t ctime = pf__ws_ctime_ns(st);
@@ -66,13 +68,15 @@ static bool parent_is_new(const struct pf__apply *a, const char *path)
 	return false;
 }
 
-/* A forced apply leaves such an entry and its directory alone; then nothing else can stand in the directory's place. */
+/* A forced apply leaves such an entry and its directory alone; then nothing else can stand in the directory's
+ * place. */
 static int unseen(struct pf__apply *a, const struct pf_change *c, const char *path)
 {
 	if (c->op != PF_DELETED)
 		a->blocked = true;
 	return pf__ws_list_addf(&a->report->conflicts,
-				"%s: the removed directory has an entry that the sandbox did not see", path) < 0
+				"%s: the removed directory has an entry that the sandbox did not see",
+				path) < 0
 		       ? pf__apply_no_memory(a)
 		       : 0;
 }
@@ -120,8 +124,9 @@ static int check_present(struct pf__apply *a, size_t i, int parent, const char *
 	if ((st->st_mode & S_IFMT) != (c->old_mode & S_IFMT))
 		return conflict(a, c, "has become something else since the sandbox started");
 	if (changed(a, c, st))
-		return conflict(a, c, S_ISDIR(st->st_mode) ? "its mode has changed since the sandbox started"
-							   : "has changed since the sandbox started");
+		return conflict(a, c,
+				S_ISDIR(st->st_mode) ? "its mode has changed since the sandbox started"
+						     : "has changed since the sandbox started");
 	if (S_ISDIR(c->old_mode) && !S_ISDIR(c->mode))
 		return check_unseen(a, c);
 	return 0;
@@ -196,7 +201,8 @@ int pf__apply_check(struct pf__apply *a)
 		if (a->todo[i] == PF__DO_NOT)
 			continue;
 		r = check_one(a, i);
-		if (r == 0 && a->todo[i] == PF__DO_WRITE && a->c->items[i].protect && !a->how->allow_protected) {
+		if (r == 0 && a->todo[i] == PF__DO_WRITE && a->c->items[i].protect &&
+		    !a->how->allow_protected) {
 			if (pf__ws_list_add(&a->report->protected_paths, a->c->items[i].path) < 0)
 				r = pf__apply_no_memory(a);
 		}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an entry is to look like after apply, and whether it does so already: a cut-off apply is ended by repeating it. */
+/* What an entry is to look like after apply, and whether it does so already: a cut-off apply is ended by
+ * repeating it. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -33,7 +34,8 @@ static int same_file(struct pf__apply *a, const struct pf_change *c, int parent,
 	return pf__ws_same_bytes(blob, fd, c->size) == 1;
 }
 
-int pf__apply_same(struct pf__apply *a, const struct pf_change *c, int parent, const char *leaf, const struct stat *st)
+int pf__apply_same(struct pf__apply *a, const struct pf_change *c, int parent, const char *leaf,
+		   const struct stat *st)
 {
 	char target[PF__WS_PATH_MAX];
 	struct stat dir;
@@ -41,7 +43,8 @@ int pf__apply_same(struct pf__apply *a, const struct pf_change *c, int parent, c
 	if ((st->st_mode & S_IFMT) != (c->mode & S_IFMT))
 		return 0;
 	if (S_ISLNK(c->mode))
-		return !c->target || (pf__ws_readlink(parent, leaf, target) == 0 && strcmp(target, c->target) == 0);
+		return !c->target ||
+		       (pf__ws_readlink(parent, leaf, target) == 0 && strcmp(target, c->target) == 0);
 	if (fstat(parent, &dir) < 0)
 		return pf__apply_cannot(a, -errno, "look at the directory of", c->path);
 	if ((st->st_mode & PF__WS_MODE_BITS) != pf__apply_mode(c, &dir))

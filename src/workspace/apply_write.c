@@ -117,7 +117,8 @@ static int give_owner(struct pf__apply *a, const struct pf_change *c, const stru
 	return 0;
 }
 
-static int rename_over(struct pf__apply *a, const struct pf_change *c, const struct place *p, const char *temp)
+static int rename_over(struct pf__apply *a, const struct pf_change *c, const struct place *p,
+		       const char *temp)
 {
 	bool fresh = c->op == PF_ADDED && !a->how->force;
 
@@ -187,7 +188,8 @@ static int make_dir(struct pf__apply *a, const struct pf_change *c, const struct
 	return fd < 0 ? fd : give_owner(a, c, p, fd);
 }
 
-/* Only the mode: of the very file that was checked, held by descriptor. extra: to get into a directory for now. */
+/* Only the mode: of the very file that was checked, held by descriptor. extra: to get into a directory for
+ * now. */
 static int put_mode(struct pf__apply *a, const struct pf_change *c, const struct place *p, mode_t extra)
 {
 	PF_AUTO_CLOSE int fd = pf__ws_open(p->fd, p->leaf, O_PATH | O_NOFOLLOW);
@@ -234,7 +236,8 @@ static bool leads_out(const struct pf__apply *a, const struct pf_change *c)
 	long depth = 0;
 
 	if (*t == '/')
-		return strncmp(t, a->c->workspace, n) != 0 || (t[n] != '/' && t[n] != '\0') || strstr(t, "/..");
+		return strncmp(t, a->c->workspace, n) != 0 || (t[n] != '/' && t[n] != '\0') ||
+		       strstr(t, "/..");
 	for (const char *s = strchr(c->path, '/'); s; s = strchr(s + 1, '/'))
 		depth++;
 	while (*t) {
@@ -266,7 +269,8 @@ static int moved(struct pf__apply *a, int code, const struct pf_change *c)
 {
 	char show[PF__WS_SHOW];
 
-	return pf_fail(a->err, code, "'%s' changed while changes were applied; what was applied stays, repeat to go on",
+	return pf_fail(a->err, code,
+		       "'%s' changed while changes were applied; what was applied stays, repeat to go on",
 		       pf__ws_show(c->path, show));
 }
 

@@ -4,10 +4,11 @@
  *
  * pf_change_collect() walks an overlay upper and spills it into a directory of the state:
  *
- *      STATE/changes/ID/meta.json     id, workspace path (bytes as base64 when not UTF-8), time, command, counts, owner base
- *      STATE/changes/ID/manifest      one JSON object a line, sorted by path (parents first)
+ *      STATE/changes/ID/meta.json     id, workspace path (bytes as base64 when not UTF-8), time, command,
+ * counts, owner base STATE/changes/ID/manifest      one JSON object a line, sorted by path (parents first)
  *      STATE/changes/ID/blobs/N       contents of added and modified regular files, N from 1
- *      STATE/changes/ID/reference     an empty file's ctime taken on the workspace's file system at the sandbox's start is in meta.json
+ *      STATE/changes/ID/reference     an empty file's ctime taken on the workspace's file system at the
+ * sandbox's start is in meta.json
  *
  * so that diff, apply and drop need neither the overlay nor the sandbox. Everything in the upper was
  * written by the enemy: names are bytes, links are never followed, sizes and counts are capped.
@@ -28,17 +29,17 @@ enum pf_change_op { PF_ADDED = 'A', PF_MODIFIED = 'M', PF_DELETED = 'D' };
 
 struct pf_change {
 	enum pf_change_op op;
-	char *path;               /* relative to the workspace, bytes */
-	mode_t mode;              /* type and permissions after the change (0 for deletions) */
-	mode_t old_mode;          /* before (0 for additions): a type that changed shows here */
-	uint32_t uid, gid;        /* of the inside */
+	char *path;	   /* relative to the workspace, bytes */
+	mode_t mode;	   /* type and permissions after the change (0 for deletions) */
+	mode_t old_mode;   /* before (0 for additions): a type that changed shows here */
+	uint32_t uid, gid; /* of the inside */
 	uint64_t size;
 	int64_t mtime_ns;
-	uint64_t blob;            /* 0: none */
-	char *target;             /* of a symbolic link */
-	bool content;             /* MODIFIED: the bytes differ (else only mode or type) */
-	bool opaque;              /* a directory that replaced all that was beneath it */
-	bool protect;             /* matches the policy's protect list: apply refuses it unless told */
+	uint64_t blob; /* 0: none */
+	char *target;  /* of a symbolic link */
+	bool content;  /* MODIFIED: the bytes differ (else only mode or type) */
+	bool opaque;   /* a directory that replaced all that was beneath it */
+	bool protect;  /* matches the policy's protect list: apply refuses it unless told */
 	/* what the host's file was when the sandbox started, for conflicts: from the lower at collect time */
 	uint64_t old_size;
 	int64_t old_mtime_ns, old_ctime_ns;
@@ -46,38 +47,45 @@ struct pf_change {
 
 struct pf_changeset {
 	char id[40];
-	char *workspace;          /* absolute path of the user's directory */
-	int64_t reference_ns;     /* ctime of a file made at the start on the workspace's own file system; CLOCK_REALTIME units */
-	int64_t created;          /* seconds since the epoch */
-	char *command;            /* one printable line */
+	char *workspace;      /* absolute path of the user's directory */
+	int64_t reference_ns; /* ctime of a file made at the start on the workspace's own file system;
+				 CLOCK_REALTIME units */
+	int64_t created;      /* seconds since the epoch */
+	char *command;	      /* one printable line */
 	struct pf_change *items;
 	size_t count;
 	uint64_t added, modified, deleted;
-	bool truncated;           /* something is missing (a cap, an unreadable file): apply refuses it */
-	char *note;               /* what is missing, one printable line; NULL if nothing */
+	bool truncated; /* something is missing (a cap, an unreadable file): apply refuses it */
+	char *note;	/* what is missing, one printable line; NULL if nothing */
 };
 
 #define PF_CHANGES_MAX 1000000u
 
 struct pf_collect {
-	int upper_fd, lower_fd;   /* directories; the walk never leaves them */
-	const char *xattr_prefix; /* "trusted.overlay." or "user.overlay." */
-	uint32_t uid_base, gid_base; /* host ids less these are the inside's; UINT32_MAX: ids are already the inside's as stat shows them */
-	uint32_t uid_fixed;       /* with base UINT32_MAX: 1 = everything belongs to the user (1000) */
-	bool move_blobs;          /* rename files out of the upper instead of copying them, where possible */
+	int upper_fd, lower_fd;	     /* directories; the walk never leaves them */
+	const char *xattr_prefix;    /* "trusted.overlay." or "user.overlay." */
+	uint32_t uid_base, gid_base; /* host ids less these are the inside's; UINT32_MAX: ids are already the
+					inside's as stat shows them */
+	uint32_t uid_fixed;	     /* with base UINT32_MAX: 1 = everything belongs to the user (1000) */
+	bool move_blobs; /* rename files out of the upper instead of copying them, where possible */
 	const struct pf_list *protect;
-	const char *workspace, *command, *id; /* workspace: absolute, without symbolic links (apply follows none) */
+	const char *workspace, *command,
+		*id; /* workspace: absolute, without symbolic links (apply follows none) */
 	int64_t reference_ns;
-	/* Paths that the mask layer hid (pf_mask_resolve()'s answer); NULL: none. The sandbox never saw them, so they are
-	 * not deleted with their directory, nor compared with what it put in their place. */
+	/* Paths that the mask layer hid (pf_mask_resolve()'s answer); NULL: none. The sandbox never saw them,
+	 * so they are not deleted with their directory, nor compared with what it put in their place. */
 	const struct pf_list *masked;
-	uint64_t lower_bytes_max; /* copied for renamed directories, whose files are the user's own; 0: 1 GiB */
+	uint64_t lower_bytes_max; /* copied for renamed directories, whose files are the user's own; 0: 1 GiB
+				   */
 };
-/* state_fd: the changes/ directory. Writes ID/ (nothing at all if nothing changed: out->count 0). A file that was
- * copied up but is the same in bytes, mode and owner is no change. Returns 0 and the counts in *out (items not filled). */
-int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_changeset *out, struct pf_error *err);
+/* state_fd: the changes/ directory. Writes ID/ (nothing at all if nothing changed: out->count 0). A file that
+ * was copied up but is the same in bytes, mode and owner is no change. Returns 0 and the counts in *out
+ * (items not filled). */
+int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_changeset *out,
+		      struct pf_error *err);
 
-int pf_change_load(int changes_fd, const char *id, struct pf_changeset *out, struct pf_error *err); /* id may be a unique prefix, or "last" */
+int pf_change_load(int changes_fd, const char *id, struct pf_changeset *out,
+		   struct pf_error *err); /* id may be a unique prefix, or "last" */
 void pf_change_free(struct pf_changeset *c);
 int pf_change_drop(int changes_fd, const char *id, struct pf_error *err);
 /* ids of all change sets, oldest first */
@@ -85,30 +93,36 @@ int pf_change_list(int changes_fd, struct pf_list *ids, struct pf_error *err);
 
 /* Output. Paths and content are the enemy's: for a terminal they go through pf_printable(); in unified diffs
  * paths are quoted as git does (core.quotepath) and control bytes of the content are shown as \xNN when
- * `terminal`, kept when not (so that `diff ID | patch -p1` and `git apply` work). Binary files are named only. */
-int pf_change_print_list(const struct pf_changeset *c, struct pf_buf *out);                /* "A path", "M path (mode 755)" ... */
+ * `terminal`, kept when not (so that `diff ID | patch -p1` and `git apply` work). Binary files are named
+ * only. */
+int pf_change_print_list(const struct pf_changeset *c,
+			 struct pf_buf *out); /* "A path", "M path (mode 755)" ... */
 int pf_change_print_json(const struct pf_changeset *c, unsigned indent, struct pf_buf *out);
 int pf_change_print_stat(const struct pf_changeset *c, struct pf_buf *out);
-/* Unified diff against the user's directory as it is now (git format: a/ b/, modes, new/deleted, symlinks as 120000). */
-int pf_change_print_diff(int changes_fd, const struct pf_changeset *c, bool terminal, int out_fd, struct pf_error *err);
+/* Unified diff against the user's directory as it is now (git format: a/ b/, modes, new/deleted, symlinks as
+ * 120000). */
+int pf_change_print_diff(int changes_fd, const struct pf_changeset *c, bool terminal, int out_fd,
+			 struct pf_error *err);
 
 struct pf_apply {
-	bool force;               /* apply over conflicts */
+	bool force; /* apply over conflicts */
 	bool allow_protected;
 	const struct pf_list *only; /* paths (files, or directories with all beneath); NULL: everything */
 	bool dry_run;
 };
 struct pf_apply_report {
 	struct pf_list applied, conflicts, protected_paths; /* conflicts: "path: reason" */
-	struct pf_list notes; /* "path: what": what was not applied or not as it was (sockets, set-id bits, owners), links that lead out */
+	struct pf_list notes; /* "path: what": what was not applied or not as it was (sockets, set-id bits,
+				 owners), links that lead out */
 };
-/* Conflicts and protected paths are found for everything before anything is written; with any, nothing is written and
- * -EEXIST (conflicts) or -EPERM (protected) comes back with the report filled. Works by descriptors beneath the
- * workspace and never follows a link; files are staged beside their place and renamed; new files belong to the owner of
- * their parent directory. Not yet resumable: if it is cut off, what was renamed stays, a repeated apply ends it
- * (entries that already are as they should be are no conflict). */
-int pf_change_apply(int changes_fd, const struct pf_changeset *c, const struct pf_apply *how, struct pf_apply_report *report,
-		    struct pf_error *err);
+/* Conflicts and protected paths are found for everything before anything is written; with any, nothing is
+ * written and -EEXIST (conflicts) or -EPERM (protected) comes back with the report filled. Works by
+ * descriptors beneath the workspace and never follows a link; files are staged beside their place and
+ * renamed; new files belong to the owner of their parent directory. Not yet resumable: if it is cut off, what
+ * was renamed stays, a repeated apply ends it (entries that already are as they should be are no conflict).
+ */
+int pf_change_apply(int changes_fd, const struct pf_changeset *c, const struct pf_apply *how,
+		    struct pf_apply_report *report, struct pf_error *err);
 void pf_apply_report_free(struct pf_apply_report *r);
 
 #endif

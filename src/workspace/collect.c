@@ -36,7 +36,8 @@ static void own_blobs(struct pf__collect *c)
 }
 
 /* Everything goes into ".ID" and gets its name at the end: a set is there whole or not at all. */
-static int stage_open(int changes_fd, const char *id, char stage[48], int *dir, int *blobs, struct pf_error *err)
+static int stage_open(int changes_fd, const char *id, char stage[48], int *dir, int *blobs,
+		      struct pf_error *err)
 {
 	snprintf(stage, 48, ".%s", id);
 	if (faccessat(changes_fd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -103,7 +104,8 @@ static void give(struct pf__collect *c, struct pf_changeset *out)
 	c->set = (struct pf_changeset){0};
 }
 
-int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_changeset *out, struct pf_error *err)
+int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_changeset *out,
+		      struct pf_error *err)
 {
 	struct pf__collect c = {.what = what, .blobs_fd = -1, .err = err};
 	PF_AUTO_CLOSE int dir = -1;

@@ -12,9 +12,9 @@
 #include "base/str.h"
 #include "workspace/workspace_internal.h"
 
-#define USER_ID       1000u
-#define NOBODY        65534u
-#define RANGE         65536u /* ids that a sandbox has mapped at most */
+#define USER_ID	      1000u
+#define NOBODY	      65534u
+#define RANGE	      65536u /* ids that a sandbox has mapped at most */
 #define LOWER_DEFAULT (UINT64_C(1) << 30)
 
 void pf__collect_truncate(struct pf__collect *c, const char *fmt, ...)
@@ -91,8 +91,8 @@ static int same_link(const struct pf__side *view, const struct pf__side *base)
 {
 	char a[PF__WS_PATH_MAX], b[PF__WS_PATH_MAX];
 
-	return pf__ws_readlink(view->dirfd, view->name, a) == 0 && pf__ws_readlink(base->dirfd, base->name, b) == 0 &&
-	       strcmp(a, b) == 0;
+	return pf__ws_readlink(view->dirfd, view->name, a) == 0 &&
+	       pf__ws_readlink(base->dirfd, base->name, b) == 0 && strcmp(a, b) == 0;
 }
 
 static bool same_content(const struct pf__side *view, const struct pf__side *base)
@@ -110,7 +110,8 @@ static bool same_content(const struct pf__side *view, const struct pf__side *bas
 	return true;
 }
 
-/* A copy-up under metacopy=on has no bytes of its own. We never mount so, but a blob of zeros must not pass for content. */
+/* A copy-up under metacopy=on has no bytes of its own. We never mount so, but a blob of zeros must not pass
+ * for content. */
 static bool is_metacopy(const struct pf__collect *c, const struct pf__side *view)
 {
 	PF_AUTO_CLOSE int fd = -1;
@@ -135,7 +136,8 @@ static int keep_content(struct pf__collect *c, struct pf_change *ch, const struc
 	if (S_ISLNK(view->st.st_mode)) {
 		r = pf__ws_readlink(view->dirfd, view->name, target);
 		if (r < 0)
-			return pf_fail(c->err, r, "cannot read a symbolic link of the sandbox: %s", strerror(-r));
+			return pf_fail(c->err, r, "cannot read a symbolic link of the sandbox: %s",
+				       strerror(-r));
 		ch->target = strdup(target);
 		return ch->target ? 0 : pf_fail(c->err, -ENOMEM, "out of memory while collecting changes");
 	}
@@ -143,15 +145,17 @@ static int keep_content(struct pf__collect *c, struct pf_change *ch, const struc
 		return 0;
 	ch->size = (uint64_t)view->st.st_size;
 	if (is_metacopy(c, view)) {
-		pf__collect_truncate(c, "'%s' was copied up without its content (overlay metacopy)", ch->path);
+		pf__collect_truncate(c, "'%s' was copied up without its content (overlay metacopy)",
+				     ch->path);
 		return 0;
 	}
 	if (view->lower) {
 		/* by what it takes on the disk: a hole costs nothing to copy */
 		c->lower_bytes += (uint64_t)view->st.st_blocks * 512;
 		if (c->lower_bytes > max) {
-			pf__collect_truncate(c, "'%s' is in a renamed directory, and those hold more than %llu MiB",
-					     ch->path, (unsigned long long)(max >> 20));
+			pf__collect_truncate(
+				c, "'%s' is in a renamed directory, and those hold more than %llu MiB",
+				ch->path, (unsigned long long)(max >> 20));
 			return 0;
 		}
 	}
@@ -163,7 +167,8 @@ static void fill_old(struct pf_change *ch, const struct pf__side *base)
 	if (!base->exists)
 		return;
 	ch->old_mode = base->st.st_mode;
-	ch->old_size = S_ISREG(base->st.st_mode) || S_ISLNK(base->st.st_mode) ? (uint64_t)base->st.st_size : 0;
+	ch->old_size =
+		S_ISREG(base->st.st_mode) || S_ISLNK(base->st.st_mode) ? (uint64_t)base->st.st_size : 0;
 	ch->old_mtime_ns = pf__ws_mtime_ns(&base->st);
 	ch->old_ctime_ns = pf__ws_ctime_ns(&base->st);
 }
@@ -190,8 +195,8 @@ static int append(struct pf__collect *c, const struct pf_change *ch)
 	return 0;
 }
 
-int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__side *view, const struct pf__side *base,
-		     bool opaque)
+int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__side *view,
+		     const struct pf__side *base, bool opaque)
 {
 	struct pf_change ch = {.op = !base->exists ? PF_ADDED : view->exists ? PF_MODIFIED : PF_DELETED};
 	bool content = false;

@@ -51,7 +51,8 @@ static int copy_blob(struct pf__collect *c, const char *path, const struct pf__s
 
 	src = pf__ws_open_file(view->dirfd, view->name, &st);
 	if (src < 0 || st.st_ino != view->st.st_ino || st.st_size != view->st.st_size) {
-		pf__collect_truncate(c, "'%s' cannot be read: %s", path, src < 0 ? strerror(-src) : "it changed");
+		pf__collect_truncate(c, "'%s' cannot be read: %s", path,
+				     src < 0 ? strerror(-src) : "it changed");
 		return 1;
 	}
 	dst = openat(c->blobs_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);

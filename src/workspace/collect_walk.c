@@ -32,9 +32,9 @@ struct job {
 	char *path;
 	char *origin; /* where overlay would look without a redirect; NULL: nowhere */
 	char *parent_origin;
-	bool upper;   /* the sandbox has this directory in its upper */
-	bool base;    /* the workspace has a directory here */
-	bool shown;   /* the sandbox still has a directory here: it is compared itself */
+	bool upper; /* the sandbox has this directory in its upper */
+	bool base;  /* the workspace has a directory here */
+	bool shown; /* the sandbox still has a directory here: it is compared itself */
 };
 
 struct dir {
@@ -72,7 +72,8 @@ static bool hidden(const struct pf__collect *c, const char *path)
 	return pf__ws_covered(&c->hidden, path);
 }
 
-/* The value of one of overlay's attributes as a string; false if it has none (or the file system has no such thing). */
+/* The value of one of overlay's attributes as a string; false if it has none (or the file system has no such
+ * thing). */
 static bool overlay_attr(const struct pf__collect *c, int fd, const char *name, char *out, size_t cap)
 {
 	char attr[64];
@@ -114,7 +115,8 @@ static int open_origin(struct pf__collect *c, const struct job *j, struct dir *d
 
 	if (j->upper && overlay_attr(c, d->upper, "redirect", value, sizeof(value))) {
 		d->origin_path = redirect_target(c, j, value);
-	} else if (j->upper && overlay_attr(c, d->upper, "opaque", value, sizeof(value)) && strcmp(value, "y") == 0) {
+	} else if (j->upper && overlay_attr(c, d->upper, "opaque", value, sizeof(value)) &&
+		   strcmp(value, "y") == 0) {
 		d->opaque = true;
 	} else if (j->origin) {
 		d->origin_path = strdup(j->origin);
@@ -123,12 +125,14 @@ static int open_origin(struct pf__collect *c, const struct job *j, struct dir *d
 	}
 	if (!d->origin_path)
 		return 0;
-	d->origin = hidden(c, d->origin_path) ? -ENOENT
-					      : pf__ws_open(c->what->lower_fd, d->origin_path, O_RDONLY | O_DIRECTORY);
+	d->origin = hidden(c, d->origin_path)
+			    ? -ENOENT
+			    : pf__ws_open(c->what->lower_fd, d->origin_path, O_RDONLY | O_DIRECTORY);
 	if (d->origin >= 0)
 		return 0;
 	if (d->origin != -ENOENT && d->origin != -ENOTDIR && d->origin != -ELOOP)
-		pf__collect_truncate(c, "'%s' in the workspace cannot be read: %s", d->origin_path, strerror(-d->origin));
+		pf__collect_truncate(c, "'%s' in the workspace cannot be read: %s", d->origin_path,
+				     strerror(-d->origin));
 	free(d->origin_path);
 	d->origin_path = NULL;
 	d->origin = -1;
@@ -175,7 +179,8 @@ static int dir_open(struct pf__collect *c, const struct job *j, struct dir *d)
 	if (j->base) {
 		d->base = pf__ws_open(c->what->lower_fd, j->path, O_RDONLY | O_DIRECTORY);
 		if (d->base < 0)
-			pf__collect_truncate(c, "'%s' in the workspace cannot be read: %s", j->path, strerror(-d->base));
+			pf__collect_truncate(c, "'%s' in the workspace cannot be read: %s", j->path,
+					     strerror(-d->base));
 	}
 	r = open_origin(c, j, d);
 	if (r < 0)
@@ -227,8 +232,8 @@ static int look(struct pf__collect *c, int dirfd, const char *name, const char *
 }
 
 /* What the sandbox saw under this name: the upper's entry, else the origin's. */
-static int look_view(struct pf__collect *c, const struct dir *d, const char *name, const char *path, const char *origin,
-		     struct pf__side *view)
+static int look_view(struct pf__collect *c, const struct dir *d, const char *name, const char *path,
+		     const char *origin, struct pf__side *view)
 {
 	int r;
 
@@ -248,7 +253,8 @@ static int look_view(struct pf__collect *c, const struct dir *d, const char *nam
 	return r;
 }
 
-static int visit(struct pf__collect *c, struct job **stack, const struct job *at, const struct dir *d, const char *name)
+static int visit(struct pf__collect *c, struct job **stack, const struct job *at, const struct dir *d,
+		 const char *name)
 {
 	PF_AUTO_FREE char *path = pf__ws_join(at->path, name);
 	PF_AUTO_FREE char *origin = d->origin_path ? pf__ws_join(d->origin_path, name) : NULL;
@@ -260,7 +266,8 @@ static int visit(struct pf__collect *c, struct job **stack, const struct job *at
 	if (!path || (d->origin_path && !origin))
 		return no_memory(c);
 	if (strlen(path) >= PF__WS_PATH_MAX) {
-		pf__collect_truncate(c, "a path beneath '%.100s' is longer than %d bytes", path, PF__WS_PATH_MAX - 1);
+		pf__collect_truncate(c, "a path beneath '%.100s' is longer than %d bytes", path,
+				     PF__WS_PATH_MAX - 1);
 		return 0;
 	}
 	r = look_view(c, d, name, path, origin, &view);
@@ -272,8 +279,11 @@ static int visit(struct pf__collect *c, struct job **stack, const struct job *at
 		base.exists = false;
 	view_dir = view.exists && S_ISDIR(view.st.st_mode);
 	base_dir = base.exists && S_ISDIR(base.st.st_mode);
-	child = (struct job){.path = path, .origin = view_dir ? origin : NULL, .upper = view_dir && !view.lower,
-			     .base = base_dir, .shown = view_dir};
+	child = (struct job){.path = path,
+			     .origin = view_dir ? origin : NULL,
+			     .upper = view_dir && !view.lower,
+			     .base = base_dir,
+			     .shown = view_dir};
 	if (view_dir || base_dir)
 		r = push(c, stack, &child, d->origin_path);
 	if (r == 0 && !view_dir)
@@ -284,7 +294,8 @@ static int visit(struct pf__collect *c, struct job **stack, const struct job *at
 /* A directory that the sandbox has is compared when it is open, for only then it is known to be opaque. */
 static int emit_self(struct pf__collect *c, const struct job *j, const struct dir *d)
 {
-	struct pf__side view = {.exists = true, .lower = !j->upper, .dirfd = -1}, base = {.lower = true, .dirfd = -1};
+	struct pf__side view = {.exists = true, .lower = !j->upper, .dirfd = -1},
+			base = {.lower = true, .dirfd = -1};
 	int fd = j->upper ? d->upper : d->origin, r;
 
 	if (!j->shown)
@@ -312,9 +323,11 @@ static int walk_one(struct pf__collect *c, struct job **stack, const struct job 
 	if (r == 0 && *j->path)
 		r = emit_self(c, j, &d);
 	for (size_t i = 0; i < d.names.count && r == 0; i++) {
-		/* The caps end the walk: what is in the set stays true, and the set says that it is not whole. */
+		/* The caps end the walk: what is in the set stays true, and the set says that it is not
+		 * whole. */
 		if (c->set.count >= PF_CHANGES_MAX || c->path_bytes >= PATH_BYTES_MAX) {
-			pf__collect_truncate(c, "more than %u changes, or names too long in all", PF_CHANGES_MAX);
+			pf__collect_truncate(c, "more than %u changes, or names too long in all",
+					     PF_CHANGES_MAX);
 			break;
 		}
 		r = visit(c, stack, j, &d, d.names.items[i]);
@@ -325,7 +338,8 @@ static int walk_one(struct pf__collect *c, struct job **stack, const struct job 
 
 int pf__collect_walk(struct pf__collect *c)
 {
-	struct job root = {.path = (char *)"", .origin = (char *)"", .upper = true, .base = true}, *stack = NULL;
+	struct job root = {.path = (char *)"", .origin = (char *)"", .upper = true, .base = true},
+		   *stack = NULL;
 	int r = push(c, &stack, &root, NULL);
 
 	while (stack && r == 0) {

@@ -15,7 +15,7 @@
 #include "workspace/diff_internal.h"
 
 #define TEXT_MAX  (64u << 20) /* larger files are only named */
-#define SNIFF_MAX 8000u       /* git's rule: a NUL in the first 8,000 bytes makes a file binary */
+#define SNIFF_MAX 8000u	      /* git's rule: a NUL in the first 8,000 bytes makes a file binary */
 
 struct diff {
 	const struct pf_changeset *c;
@@ -102,7 +102,8 @@ static int load_old(const struct diff *x, const char *path, struct pf__doc *d)
 	return fd < 0 ? fd : doc_load(d, fd, (uint64_t)st.st_size, st.st_mode);
 }
 
-static int load_new(const struct diff *x, const struct pf_change *c, const struct pf__doc *old, struct pf__doc *d)
+static int load_new(const struct diff *x, const struct pf_change *c, const struct pf__doc *old,
+		    struct pf__doc *d)
 {
 	int fd;
 
@@ -130,13 +131,16 @@ static bool plain_mode_change(const struct pf_change *c)
 	return c->op == PF_MODIFIED && !c->content;
 }
 
-static int put_pair(struct diff *x, const struct pf_change *c, const struct pf__doc *old, const struct pf__doc *new)
+static int put_pair(struct diff *x, const struct pf_change *c, const struct pf__doc *old,
+		    const struct pf__doc *new)
 {
 	static const struct pf__doc none = {.fd = -1};
 	int r;
 
 	if (c->op == PF_ADDED)
-		return old->mode == new->mode && !pf__doc_differ(old, new) ? 0 : pf__diff_put(&x->sink, c->path, &none, new);
+		return old->mode == new->mode && !pf__doc_differ(old, new)
+			       ? 0
+			       : pf__diff_put(&x->sink, c->path, &none, new);
 	if (plain_mode_change(c) && !new->mode)
 		return 0;
 	if (!old->mode || !new->mode || S_ISLNK(old->mode) == S_ISLNK(new->mode))
@@ -161,7 +165,8 @@ static int put_change(struct diff *x, const struct pf_change *c)
 	doc_free(&old);
 	doc_free(&new);
 	if (r < 0 && x->err && x->err->code == 0)
-		pf_fail(x->err, r, "cannot show the difference of '%s': %s", pf__ws_show(c->path, show), strerror(-r));
+		pf_fail(x->err, r, "cannot show the difference of '%s': %s", pf__ws_show(c->path, show),
+			strerror(-r));
 	return r;
 }
 
@@ -186,7 +191,8 @@ static int put_all(struct diff *x)
 		bool was_dir = c->op == PF_MODIFIED && S_ISDIR(c->old_mode) && !S_ISDIR(c->mode);
 		size_t end = was_dir ? subtree_end(x->c, i) : i + 1;
 
-		/* What was beneath a directory goes before a file takes its place, for patch(1) works in order. */
+		/* What was beneath a directory goes before a file takes its place, for patch(1) works in
+		 * order. */
 		for (size_t j = i + 1; j < end && r == 0; j++)
 			r = put_change(x, &x->c->items[j]);
 		if (r == 0)
@@ -196,7 +202,8 @@ static int put_all(struct diff *x)
 	return r;
 }
 
-int pf_change_print_diff(int changes_fd, const struct pf_changeset *c, bool terminal, int out_fd, struct pf_error *err)
+int pf_change_print_diff(int changes_fd, const struct pf_changeset *c, bool terminal, int out_fd,
+			 struct pf_error *err)
 {
 	struct pf_error mine = {0};
 	struct diff x = {.c = c, .sink = {.fd = out_fd, .terminal = terminal}, .err = &mine};

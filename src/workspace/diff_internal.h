@@ -8,8 +8,8 @@
 /* One side: mode 0 is a file that is not there; else git's 100644, 100755 or 120000. */
 struct pf__doc {
 	mode_t mode;
-	bool binary;          /* or too large to show: text is not loaded */
-	int fd;               /* of a binary one, else -1 */
+	bool binary; /* or too large to show: text is not loaded */
+	int fd;	     /* of a binary one, else -1 */
 	uint64_t size;
 	struct pf__text text;
 	struct pf_buf owned;

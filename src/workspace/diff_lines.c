@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "workspace/workspace_internal.h"
 
-#define CONTEXT   3u
+#define CONTEXT	  3u
 #define LINES_MAX 1000000u /* 24 bytes each; beyond, or with longer texts, the whole is replaced */
 #define BYTES_MAX (32u << 20)
 
@@ -81,7 +81,8 @@ static int put_text(const struct pf__diff_out *out, char mark, struct pf__text t
 	return r;
 }
 
-static int put_whole(struct pf__text a, size_t na, struct pf__text b, size_t nb, const struct pf__diff_out *out)
+static int put_whole(struct pf__text a, size_t na, struct pf__text b, size_t nb,
+		     const struct pf__diff_out *out)
 {
 	int r = put_header(out, 0, na, 0, nb);
 
@@ -112,8 +113,10 @@ static void hunk_end(const struct side *a, const struct side *b, size_t *i, size
 			(*j)++;
 		n = common_run(a, *i, b, *j);
 		if (n > 2 * CONTEXT || *i + n >= a->n || *j + n >= b->n) {
-			/* at the end of one text what remains of the other is marked, and still belongs here */
-			bool more = (*i + n < a->n && a->marked[*i + n]) || (*j + n < b->n && b->marked[*j + n]);
+			/* at the end of one text what remains of the other is marked, and still belongs here
+			 */
+			bool more =
+				(*i + n < a->n && a->marked[*i + n]) || (*j + n < b->n && b->marked[*j + n]);
 
 			if (n > 2 * CONTEXT || !more)
 				return;
@@ -123,8 +126,8 @@ static void hunk_end(const struct side *a, const struct side *b, size_t *i, size
 	}
 }
 
-static int put_hunk(const struct side *a, size_t i, size_t i_end, const struct side *b, size_t j, size_t j_end,
-		    const struct pf__diff_out *out)
+static int put_hunk(const struct side *a, size_t i, size_t i_end, const struct side *b, size_t j,
+		    size_t j_end, const struct pf__diff_out *out)
 {
 	int r = put_header(out, i, i_end - i, j, j_end - j);
 

@@ -15,14 +15,14 @@
 #include "base/cleanup.h"
 #include "workspace/workspace_internal.h"
 
-#define D_MAX     2048            /* 2048 * 2049 points of 4 bytes: 16 MiB */
+#define D_MAX	  2048 /* 2048 * 2049 points of 4 bytes: 16 MiB */
 #define STEPS_MAX (UINT64_C(1) << 26)
 
 struct graph {
 	const struct pf__line *a, *b;
-	int32_t n, m;      /* lines */
+	int32_t n, m; /* lines */
 	uint64_t steps;
-	int32_t *rows;     /* row d has d + 1 points, for k = -d, -d + 2 … d; it begins at d (d + 1) / 2 */
+	int32_t *rows; /* row d has d + 1 points, for k = -d, -d + 2 … d; it begins at d (d + 1) / 2 */
 	size_t room;
 };
 
@@ -68,10 +68,13 @@ static int row_reserve(struct graph *g, int32_t d)
 static int extend(struct graph *g, int32_t d)
 {
 	for (int32_t k = -d; k <= d; k += 2) {
-		int32_t x = d == 0 ? 0 : from_above(g, d, k) ? point(g, d - 1, k + 1) : point(g, d - 1, k - 1) + 1;
+		int32_t x = d == 0		  ? 0
+			    : from_above(g, d, k) ? point(g, d - 1, k + 1)
+						  : point(g, d - 1, k - 1) + 1;
 		int32_t y = x - k;
 
-		/* Diagonals run out of the graph on both sides; such points lead nowhere, but keep the row regular. */
+		/* Diagonals run out of the graph on both sides; such points lead nowhere, but keep the row
+		 * regular. */
 		while (x < g->n && y < g->m && y >= 0 && g->steps < STEPS_MAX && same(&g->a[x], &g->b[y])) {
 			x++;
 			y++;
@@ -109,7 +112,8 @@ static int shortest(struct graph *g, uint8_t *a_gone, uint8_t *b_new)
 		if (r < 0)
 			return r;
 		if (extend(g, d)) {
-			/* steps may have run out within the last diagonal, but then the end was not reached */
+			/* steps may have run out within the last diagonal, but then the end was not reached
+			 */
 			mark_path(g, d, a_gone, b_new);
 			return 1;
 		}

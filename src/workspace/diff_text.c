@@ -14,7 +14,7 @@
 #include "workspace/diff_internal.h"
 
 #define FLUSH_AT 65536u
-#define PIECE    1024u /* of a line, made printable at a time */
+#define PIECE	 1024u /* of a line, made printable at a time */
 
 int pf__sink_flush(struct pf__sink *s)
 {
@@ -81,7 +81,8 @@ static void put_file_line(struct pf_buf *out, const char *mark, const char *pref
 	pf_buf_adds(out, strchr(path, ' ') ? "\t\n" : "\n");
 }
 
-static void put_headers(struct pf__sink *s, const char *path, const struct pf__doc *old, const struct pf__doc *new)
+static void put_headers(struct pf__sink *s, const char *path, const struct pf__doc *old,
+			const struct pf__doc *new)
 {
 	struct pf_buf *out = &s->b;
 
@@ -159,7 +160,8 @@ static int put_line(void *ctx, char mark, const char *line, size_t n)
 	return r < 0 ? r : flush_some(s);
 }
 
-static void put_binary(struct pf_buf *out, const char *path, const struct pf__doc *old, const struct pf__doc *new)
+static void put_binary(struct pf_buf *out, const char *path, const struct pf__doc *old,
+		       const struct pf__doc *new)
 {
 	pf_buf_adds(out, "Binary files ");
 	pf__diff_name(out, old->mode ? "a/" : "/dev/null", old->mode ? path : "");

@@ -128,7 +128,12 @@ static int build(struct layer *l, const struct pf_list *sorted)
 int pf_mask_build(int layer_fd, int ws_fd, const struct pf_list *paths, uid_t ws_owner, uid_t uid, gid_t gid,
 		  struct pf_error *err)
 {
-	struct layer l = {.layer_fd = layer_fd, .ws_fd = ws_fd, .ws_owner = ws_owner, .uid = uid, .gid = gid, .err = err};
+	struct layer l = {.layer_fd = layer_fd,
+			  .ws_fd = ws_fd,
+			  .ws_owner = ws_owner,
+			  .uid = uid,
+			  .gid = gid,
+			  .err = err};
 	struct pf_list sorted = {0};
 	int r = 0;
 

@@ -19,7 +19,7 @@
 struct glob {
 	char *text;
 	const char *base; /* behind a leading "**" if no other slash follows; else NULL */
-	char first;       /* first byte of base if that is literal, else 0 */
+	char first;	  /* first byte of base if that is literal, else 0 */
 };
 
 struct walk {
@@ -106,7 +106,8 @@ static int visit(struct walk *w, int dirfd, const char *dir, const struct dirent
 		return pf_fail(w->err, -ENOMEM, "out of memory");
 	if (++w->entries > ENTRIES_MAX)
 		return pf_fail(w->err, -EFBIG,
-			       "the workspace has more than %u entries, too many to look for secrets.mask patterns; name the "
+			       "the workspace has more than %u entries, too many to look for secrets.mask "
+			       "patterns; name the "
 			       "paths without wildcards, or use a smaller workspace",
 			       ENTRIES_MAX);
 	if (strlen(path) >= PF__WS_PATH_MAX)
@@ -189,7 +190,8 @@ static int add_glob(struct walk *w, const char *text)
 static int add_pattern(struct walk *w, const char *given)
 {
 	char clean[PF__WS_PATH_MAX];
-	const char *text = given + strspn(given, "/"); /* from the workspace's root, with or without a slash */
+	const char *text =
+		given + strspn(given, "/"); /* from the workspace's root, with or without a slash */
 
 	if (pf_path_clean(text, clean, sizeof(clean)) < 0 || strcmp(clean, ".") == 0)
 		return note(w, given, "is not a path beneath the workspace");
@@ -200,8 +202,8 @@ static int add_pattern(struct walk *w, const char *given)
 	return resolve_plain(w, clean);
 }
 
-int pf_mask_resolve(int ws_fd, const struct pf_list *patterns, struct pf_list *paths, struct pf_list *unprotected,
-		    struct pf_error *err)
+int pf_mask_resolve(int ws_fd, const struct pf_list *patterns, struct pf_list *paths,
+		    struct pf_list *unprotected, struct pf_error *err)
 {
 	struct walk w = {.ws_fd = ws_fd, .err = err};
 	int r = 0;

@@ -8,7 +8,7 @@
 #include "workspace/workspace_internal.h"
 
 #define META_MAX 65536u
-#define SCHEMA   1
+#define SCHEMA	 1
 
 static void put(struct pf_jsonw *w, const char *key, uint64_t v)
 {
@@ -16,7 +16,8 @@ static void put(struct pf_jsonw *w, const char *key, uint64_t v)
 	pf_jsonw_uint(w, v);
 }
 
-int pf__meta_write(int dirfd, const struct pf_changeset *c, uint64_t blobs, uint32_t uid_base, struct pf_error *err)
+int pf__meta_write(int dirfd, const struct pf_changeset *c, uint64_t blobs, uint32_t uid_base,
+		   struct pf_error *err)
 {
 	PF_AUTO_BUF struct pf_buf b = {0};
 	struct pf_jsonw w;
@@ -78,8 +79,9 @@ static bool read_fields(const struct pf_json *o, struct pf_changeset *c, uint64_
 	if (!get_int(o, "schema", SCHEMA, &schema) || schema != SCHEMA || !id || id->type != PF_JSON_STRING ||
 	    strcmp(id->str.s, c->id) != 0 || !cut || cut->type != PF_JSON_BOOL)
 		return false;
-	if (!get_int(o, "created", INT64_MIN, &c->created) || !get_int(o, "reference_ns", INT64_MIN, &c->reference_ns) ||
-	    !get_int(o, "blobs", 0, &n) || !get_int(o, "count", 0, &count) || count > PF_CHANGES_MAX)
+	if (!get_int(o, "created", INT64_MIN, &c->created) ||
+	    !get_int(o, "reference_ns", INT64_MIN, &c->reference_ns) || !get_int(o, "blobs", 0, &n) ||
+	    !get_int(o, "count", 0, &count) || count > PF_CHANGES_MAX)
 		return false;
 	*blobs = (uint64_t)n;
 	c->count = (size_t)count;

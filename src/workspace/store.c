@@ -100,7 +100,8 @@ static int resolve(int changes_fd, const char *given, char id[40], struct pf_err
 	if (hits == 1)
 		snprintf(id, 40, "%s", match);
 	else if (hits)
-		r = pf_fail(err, -ENOTUNIQ, "'%s' begins %zu change sets; write more of the id", pf__ws_show(given, show), hits);
+		r = pf_fail(err, -ENOTUNIQ, "'%s' begins %zu change sets; write more of the id",
+			    pf__ws_show(given, show), hits);
 	else
 		r = pf_fail(err, -ENOENT, last ? "there is no change set" : "there is no change set '%s'",
 			    pf__ws_show(given, show));
@@ -134,7 +135,8 @@ int pf_change_load(int changes_fd, const char *id, struct pf_changeset *out, str
 	if (r == 0)
 		r = pf__manifest_read(dir, &c, blobs, err);
 	if (r == 0 && c.count != said)
-		r = pf_fail(err, -EBADMSG, "change set %s has %zu entries and should have %zu", c.id, c.count, said);
+		r = pf_fail(err, -EBADMSG, "change set %s has %zu entries and should have %zu", c.id, c.count,
+			    said);
 	if (r < 0)
 		pf_change_free(&c);
 	else
@@ -182,8 +184,8 @@ int pf__change_open_workspace(const struct pf_changeset *c, struct pf_error *err
 	if (fd == -ELOOP)
 		return pf_fail(err, fd, "a part of the workspace's path '%s' has become a symbolic link",
 			       pf__ws_show(c->workspace, show));
-	return fd < 0 ? pf_fail(err, fd, "cannot open the workspace '%s': %s", pf__ws_show(c->workspace, show),
-				strerror(-fd))
+	return fd < 0 ? pf_fail(err, fd, "cannot open the workspace '%s': %s",
+				pf__ws_show(c->workspace, show), strerror(-fd))
 		      : fd;
 }
 

@@ -119,7 +119,8 @@ bool pf__ws_path_ok(const char *path)
 
 static bool list_has(const struct pf_list *sorted, const char *path)
 {
-	return sorted->count && bsearch(&path, sorted->items, sorted->count, sizeof(*sorted->items), cmp_items);
+	return sorted->count &&
+	       bsearch(&path, sorted->items, sorted->count, sizeof(*sorted->items), cmp_items);
 }
 
 bool pf__ws_covered(const struct pf_list *sorted, const char *path)

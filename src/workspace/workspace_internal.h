@@ -48,7 +48,8 @@ int pf__ws_open(int dirfd, const char *path, int flags);
 int pf__ws_open_parent(int dirfd, const char *path, const char **leaf);
 /* lstat beneath; 0 or -errno. */
 int pf__ws_stat(int dirfd, const char *path, struct stat *st);
-/* Open a regular file to read, waiting for nothing (a FIFO would block); st filled. -EINVAL for other types. */
+/* Open a regular file to read, waiting for nothing (a FIFO would block); st filled. -EINVAL for other types.
+ */
 int pf__ws_open_file(int dirfd, const char *name, struct stat *st);
 /* Names in a directory without "." and "..", appended unsorted. -E2BIG beyond max names. */
 int pf__ws_names(int dirfd, struct pf_list *names, size_t max);
@@ -82,14 +83,14 @@ struct pf__inode {
 struct pf__collect {
 	const struct pf_collect *what;
 	struct pf_changeset set; /* being filled */
-	size_t room;             /* of set.items */
+	size_t room;		 /* of set.items */
 	size_t path_bytes;
-	struct pf_list hidden;   /* what->masked, sorted */
+	struct pf_list hidden; /* what->masked, sorted */
 	struct stat upper_root, lower_root;
 	int blobs_fd;
-	uint64_t blobs;          /* the last number given */
-	uint64_t lower_bytes;    /* copied out of the workspace for renamed directories */
-	bool linked;             /* some blobs are links of files in the upper */
+	uint64_t blobs;		  /* the last number given */
+	uint64_t lower_bytes;	  /* copied out of the workspace for renamed directories */
+	bool linked;		  /* some blobs are links of files in the upper */
 	struct pf__inode *inodes; /* hash of hard-linked files that have a blob */
 	size_t inode_room, inode_count;
 	struct pf_error *err;
@@ -106,8 +107,8 @@ struct pf__side {
 
 int pf__collect_walk(struct pf__collect *c);
 /* Compare and record. Directories' contents are not looked at. 0 or -errno. */
-int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__side *view, const struct pf__side *base,
-		     bool opaque);
+int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__side *view,
+		     const struct pf__side *base, bool opaque);
 /* Keep a regular file's bytes; *blob is 0 if they could not be kept and the set is marked truncated. */
 int pf__collect_spill(struct pf__collect *c, const char *path, const struct pf__side *view, uint64_t *blob);
 /* Something is missing from the set: say what (the first reason is kept). */
@@ -120,7 +121,8 @@ int pf__manifest_read_line(const char *line, size_t n, struct pf_change *out, st
 int pf__manifest_write(int dirfd, const struct pf_changeset *c, struct pf_error *err);
 int pf__manifest_read(int dirfd, struct pf_changeset *c, uint64_t blobs, struct pf_error *err);
 void pf__change_clear(struct pf_change *c);
-int pf__meta_write(int dirfd, const struct pf_changeset *c, uint64_t blobs, uint32_t uid_base, struct pf_error *err);
+int pf__meta_write(int dirfd, const struct pf_changeset *c, uint64_t blobs, uint32_t uid_base,
+		   struct pf_error *err);
 int pf__meta_read(int dirfd, struct pf_changeset *c, uint64_t *blobs, struct pf_error *err);
 /* "key": text, or "key_b64" where it is not UTF-8. */
 void pf__json_bytes(struct pf_jsonw *w, const char *key, const char *key_b64, const char *s);
@@ -168,9 +170,9 @@ int pf__diff_mark(const struct pf__line *a, size_t na, const struct pf__line *b,
 
 /* --- apply*.c --------------------------------------------------------------------------------- */
 enum pf__todo {
-	PF__DO_NOT,    /* not asked for, or it cannot be applied at all (sockets, devices) */
+	PF__DO_NOT, /* not asked for, or it cannot be applied at all (sockets, devices) */
 	PF__DO_WRITE,
-	PF__DO_DONE,   /* is as it should be already */
+	PF__DO_DONE, /* is as it should be already */
 };
 
 struct pf__apply {
@@ -178,13 +180,13 @@ struct pf__apply {
 	const struct pf_apply *how;
 	struct pf_apply_report *report;
 	int ws_fd, set_fd;
-	uint8_t *todo;        /* enum pf__todo, one an item */
-	uint8_t *removed;     /* one an item: has gone in this run */
-	int64_t *stamps;      /* sorted mtimes of what is written, for the order of the new ones */
+	uint8_t *todo;	  /* enum pf__todo, one an item */
+	uint8_t *removed; /* one an item: has gone in this run */
+	int64_t *stamps;  /* sorted mtimes of what is written, for the order of the new ones */
 	size_t stamp_count;
 	int64_t now_ns;
 	bool as_root;
-	bool blocked;         /* a conflict that force does not lift */
+	bool blocked; /* a conflict that force does not lift */
 	struct pf_error *err;
 };
 
@@ -200,12 +202,15 @@ int pf__apply_check(struct pf__apply *a);
  * name of the same file changes that) */
 bool pf__apply_still(const struct pf_change *c, const struct stat *now);
 
-/* apply_same.c: is the workspace's entry as the change wants it? parent is the directory it is in. 1, 0, -errno. */
-int pf__apply_same(struct pf__apply *a, const struct pf_change *c, int parent, const char *leaf, const struct stat *st);
+/* apply_same.c: is the workspace's entry as the change wants it? parent is the directory it is in. 1, 0,
+ * -errno. */
+int pf__apply_same(struct pf__apply *a, const struct pf_change *c, int parent, const char *leaf,
+		   const struct stat *st);
 /* The mode that an entry is to have: set-id bits go, but a directory keeps an inherited setgid. */
 mode_t pf__apply_mode(const struct pf_change *c, const struct stat *parent);
 
-/* apply_write.c. Directories are made so that we can get in; pf__apply_dir_mode() gives them theirs at the end. */
+/* apply_write.c. Directories are made so that we can get in; pf__apply_dir_mode() gives them theirs at the
+ * end. */
 int pf__apply_write(struct pf__apply *a, size_t i);
 int pf__apply_remove(struct pf__apply *a, size_t i);
 int pf__apply_dir_mode(struct pf__apply *a, size_t i);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a manifest line: refused, or a change whose path stays beneath and which is written back the same. */
+/* Any bytes as a manifest line: refused, or a change whose path stays beneath and which is written back the
+ * same. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(line);
 		return 0;
 	}
-	if (!pf__ws_path_ok(c.path) || c.path[0] == '/' || strstr(c.path, "/../") || strncmp(c.path, "../", 3) == 0)
+	if (!pf__ws_path_ok(c.path) || c.path[0] == '/' || strstr(c.path, "/../") ||
+	    strncmp(c.path, "../", 3) == 0)
 		abort();
 	if (pf__manifest_write_line(&c, &first) < 0 ||
 	    pf__manifest_read_line(first.data, first.len - 1, &again, &err) < 0 ||

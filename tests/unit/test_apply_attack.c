@@ -154,8 +154,8 @@ static void test_foreign_mode(void **state)
 	struct pf_changeset c;
 	struct pf_apply_report report;
 
-	if (geteuid() != 0)
-		skip();
+	if (needs_root())
+		return;
 	put(p->fd, "roots", "secret");
 	assert_int_equal(linkat(p->fd, "roots", p->ws, "f", 0), 0);
 	assert_int_equal(fchown(p->ws, 4242, 4242), 0);
@@ -177,11 +177,11 @@ static void test_owners(void **state)
 		const char *path;
 		uid_t uid;
 		gid_t gid;
-	} want[] = {{"new", 4242, 4343}, {"d/new", 4444, 4545}, {"edit", 4646, 4747}, {"nd", 4242, 4343}, {"nd/x", 4242, 4343},
-		    {"link", 4242, 4343}};
+	} want[] = {{"new", 4242, 4343}, {"d/new", 4444, 4545}, {"edit", 4646, 4747},
+		    {"nd", 4242, 4343},	 {"nd/x", 4242, 4343},	{"link", 4242, 4343}};
 
-	if (geteuid() != 0)
-		skip();
+	if (needs_root())
+		return;
 	put(p->ws, "edit", "old");
 	make_dir(p->ws, "d", 0755);
 	assert_int_equal(fchown(p->ws, 4242, 4343), 0);
@@ -208,7 +208,8 @@ static void test_owners(void **state)
 
 static void test_odd_names(void **state)
 {
-	static const char *const names[] = {"new\nline", "esc\033[2J", "\xff\xfe", "-rf", " ", "a\\b", "...", "*", "caf\xc3\xa9"};
+	static const char *const names[] = {"new\nline", "esc\033[2J", "\xff\xfe", "-rf",	 " ",
+					    "a\\b",	 "...",	       "*",	   "caf\xc3\xa9"};
 	struct place *p = *state;
 	struct pf_changeset c;
 	struct pf_apply_report report;
@@ -312,7 +313,8 @@ static void test_damaged_set(void **state)
 	pf_change_free(&c);
 }
 
-/* A user's own directory without write permission, as module caches have them: opened, changed and shut again. */
+/* A user's own directory without write permission, as module caches have them: opened, changed and shut
+ * again. */
 static void test_read_only_directory(void **state)
 {
 	struct place *p = *state;
@@ -341,14 +343,26 @@ static void test_read_only_directory(void **state)
 	pf_change_free(&c);
 }
 
-int main(void)
+static int group(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLACE_TEST(test_linked_directory), PLACE_TEST(test_linked_file), PLACE_TEST(test_linked_workspace),
-		PLACE_TEST(test_hard_link), PLACE_TEST(test_foreign_mode), PLACE_TEST(test_owners),
-		PLACE_TEST(test_odd_names), PLACE_TEST(test_huge_sparse), PLACE_TEST(test_resume),
-		PLACE_TEST(test_damaged_set), PLACE_TEST(test_read_only_directory),
+		PLACE_TEST(test_linked_directory),
+		PLACE_TEST(test_linked_file),
+		PLACE_TEST(test_linked_workspace),
+		PLACE_TEST(test_hard_link),
+		PLACE_TEST(test_foreign_mode),
+		PLACE_TEST(test_owners),
+		PLACE_TEST(test_odd_names),
+		PLACE_TEST(test_huge_sparse),
+		PLACE_TEST(test_resume),
+		PLACE_TEST(test_damaged_set),
+		PLACE_TEST(test_read_only_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_as_both(group);
 }

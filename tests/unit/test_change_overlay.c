@@ -73,7 +73,8 @@ static void random_op(uint64_t *seed, int at)
 		unlinkat(at, x, 0);
 		break;
 	case 8:
-		/* not pf_remove_tree() on the workspace's own names alone: that needs a directory and one name */
+		/* not pf_remove_tree() on the workspace's own names alone: that needs a directory and one
+		 * name */
 		if (!strchr(x, '/'))
 			pf_remove_tree(at, x);
 		else
@@ -89,7 +90,11 @@ static void random_op(uint64_t *seed, int at)
 		break;
 	case 12:
 		if (fstatat(at, x, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(st.st_mode))
-			fchmodat(at, x, S_ISDIR(st.st_mode) ? (rnd(seed) % 2 ? 0755 : 0700) : rnd(seed) % 2 ? 0644 : 0755, 0);
+			fchmodat(at, x,
+				 S_ISDIR(st.st_mode) ? (rnd(seed) % 2 ? 0755 : 0700)
+				 : rnd(seed) % 2     ? 0644
+						     : 0755,
+				 0);
 		break;
 	default:
 		if (linkat(at, x, at, y, 0) < 0)
@@ -103,7 +108,8 @@ static int mount_overlay(struct place *p, bool masked)
 	PF_AUTO_CLOSE int m = dir_at(p->fd, "merged"), w = dir_at(p->fd, "work");
 
 	snprintf(merged, sizeof(merged), "%s/merged", p->dir);
-	snprintf(options, sizeof(options), "volatile,lowerdir=%s%s%s%s/ws,upperdir=%s/upper,workdir=%s/work,%s", masked ? p->dir : "",
+	snprintf(options, sizeof(options),
+		 "volatile,lowerdir=%s%s%s%s/ws,upperdir=%s/upper,workdir=%s/work,%s", masked ? p->dir : "",
 		 masked ? "/mask" : "", masked ? ":" : "", p->dir, p->dir, p->dir,
 		 user_namespace ? "userxattr" : "redirect_dir=on,metacopy=off,index=off");
 	if (mount("overlay", merged, "overlay", 0, options) < 0) {
@@ -153,8 +159,8 @@ static void one_round(uint64_t seed)
 	if (c.truncated)
 		fail_msg("%s (PF_SEED=%llu)", c.note, (unsigned long long)seed);
 	if (c.count && pf_change_apply(p.changes, &c, &how, &report, &err) < 0)
-		fail_msg("%s: %s (PF_SEED=%llu)", err.msg, report.conflicts.count ? report.conflicts.items[0] : "",
-			 (unsigned long long)seed);
+		fail_msg("%s: %s (PF_SEED=%llu)", err.msg,
+			 report.conflicts.count ? report.conflicts.items[0] : "", (unsigned long long)seed);
 	if (c.count)
 		pf_apply_report_free(&report);
 	snapshot(p.ws, "", &have);
@@ -187,7 +193,8 @@ static void test_random_commands(void **state)
 static unsigned secrets(int root, const char *dir, bool plant)
 {
 	struct pf_list names = {0};
-	PF_AUTO_CLOSE int fd = openat(root, *dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	PF_AUTO_CLOSE int fd =
+		openat(root, *dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	unsigned n = 0;
 
 	if (fd < 0)
@@ -260,7 +267,8 @@ static void one_masked_round(uint64_t seed)
 		pf_change_apply(p.changes, &c, &how, &report, &err);
 		for (size_t i = 0; i < report.conflicts.count; i++) {
 			if (!strstr(report.conflicts.items[i], "/s: the removed directory") && !force)
-				fail_msg("%s (PF_SEED=%llu)", report.conflicts.items[i], (unsigned long long)seed);
+				fail_msg("%s (PF_SEED=%llu)", report.conflicts.items[i],
+					 (unsigned long long)seed);
 		}
 		pf_apply_report_free(&report);
 		if (secrets(p.ws, "", false) != before)
@@ -284,7 +292,8 @@ static void test_random_masked(void **state)
 	}
 }
 
-/* As root a directory of the workspace can be renamed, twice, and what it holds with it; a user gets EXDEV. */
+/* As root a directory of the workspace can be renamed, twice, and what it holds with it; a user gets EXDEV.
+ */
 static void test_rename_directory(void **state)
 {
 	struct place p;
@@ -320,7 +329,8 @@ static void test_rename_directory(void **state)
 static void test_mask_looks(void **state)
 {
 	static const char *const dirs[] = {"", "d", "d/e"};
-	struct pf_list patterns = {(char *[]){(char *)"d/e/secret", (char *)"d/later", (char *)"**/.env"}, 3}, unprotected = {0};
+	struct pf_list patterns = {(char *[]){(char *)"d/e/secret", (char *)"d/later", (char *)"**/.env"}, 3},
+		       unprotected = {0};
 	struct pf_error err = {0};
 	struct place p;
 	int merged, mask;
@@ -426,7 +436,8 @@ int main(void)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(geteuid() == 0 && unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0
+		_exit(geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+				      mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0
 			      ? run_all()
 			      : (print_message("skipped: not root\n"), fflush(NULL), 0));
 	waitpid(pid, &status, 0);

@@ -6,8 +6,9 @@
 
 /* Names that a shell, a terminal, JSON or a patch could trip over. */
 static const char *const odd_names[] = {
-	"new\nline", "esc\033[2Jape", "tab\there", "quote\"d", "back\\slash", " lead", "trail ", "-rf", "\xff\xfe",
-	"caf\xc3\xa9", "rtl\xe2\x80\xae.txt", "\x7f", "a\rb", "$(id)", "*", "\xf0\x9f\x98\x80", "\xed\xa0\x80",
+	"new\nline", "esc\033[2Jape", "tab\there", "quote\"d",	       "back\\slash",	      " lead",
+	"trail ",    "-rf",	      "\xff\xfe",  "caf\xc3\xa9",      "rtl\xe2\x80\xae.txt", "\x7f",
+	"a\rb",	     "$(id)",	      "*",	   "\xf0\x9f\x98\x80", "\xed\xa0\x80",
 };
 
 static void test_odd_names(void **state)
@@ -36,7 +37,8 @@ static void test_odd_names(void **state)
 	assert_int_equal(pf_change_print_stat(&c, &stat), 0);
 	pf_buf_add(&list, stat.data, stat.len);
 	for (size_t i = 0; i < list.len; i++)
-		assert_true(list.data[i] == '\n' || ((unsigned char)list.data[i] >= 0x20 && list.data[i] != 0x7f));
+		assert_true(list.data[i] == '\n' ||
+			    ((unsigned char)list.data[i] >= 0x20 && list.data[i] != 0x7f));
 	assert_null(strstr(list.data, "\xe2\x80\xae"));
 	assert_non_null(strstr(list.data, "A new\\x0aline\n"));
 	assert_int_equal(pf_change_print_json(&c, 2, &json), 0);
@@ -66,9 +68,10 @@ static void test_print(void **state)
 	put(p->upper, "d/new", "1234");
 	collect(p, &c);
 	assert_int_equal(pf_change_print_stat(&c, &b), 0);
-	assert_string_equal(b.data, " A d/ | directory\n A d/new | new, 4 B\n D gone | gone, 2 B\n"
-				    " M grow | 1 B -> 10 B (mode 600)\n M mode | 3 B, same content (mode 700)\n"
-				    " 2 added, 2 modified, 1 deleted\n");
+	assert_string_equal(b.data,
+			    " A d/ | directory\n A d/new | new, 4 B\n D gone | gone, 2 B\n"
+			    " M grow | 1 B -> 10 B (mode 600)\n M mode | 3 B, same content (mode 700)\n"
+			    " 2 added, 2 modified, 1 deleted\n");
 	pf_buf_free(&b);
 	pf_change_free(&c);
 }
@@ -115,8 +118,9 @@ static void test_ids(void **state)
 static void test_bad_ids(void **state)
 {
 	struct place *p = *state;
-	static const char *const bad[] = {"", ".", "..", "a/b", "a.b", "-x", "last", "x y", "\xff",
-					  "0123456789012345678901234567890123456789"};
+	static const char *const bad[] = {
+		"",   ".",    "..",  "a/b",  "a.b",
+		"-x", "last", "x y", "\xff", "0123456789012345678901234567890123456789"};
 	struct pf_changeset c = {0};
 	struct pf_error err = {0};
 	char id[40];
@@ -134,24 +138,40 @@ static void test_bad_ids(void **state)
 static void test_manifest_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "[]", "{}", "{\"op\":\"A\"}", "{\"op\":\"A\",\"path\":\"x\"}",
-		"{\"op\":\"A\",\"path\":\"../x\",\"mode\":33188}", "{\"op\":\"A\",\"path\":\"/x\",\"mode\":33188}",
-		"{\"op\":\"A\",\"path\":\"a//b\",\"mode\":33188}", "{\"op\":\"A\",\"path\":\"a/.\",\"mode\":33188}",
-		"{\"op\":\"A\",\"path\":\"\",\"mode\":33188}", "{\"op\":\"A\",\"path\":\"x\",\"mode\":420}",
-		"{\"op\":\"A\",\"path\":\"x\",\"mode\":-1}", "{\"op\":\"A\",\"path\":\"x\",\"mode\":4294967295}",
+		"",
+		"[]",
+		"{}",
+		"{\"op\":\"A\"}",
+		"{\"op\":\"A\",\"path\":\"x\"}",
+		"{\"op\":\"A\",\"path\":\"../x\",\"mode\":33188}",
+		"{\"op\":\"A\",\"path\":\"/x\",\"mode\":33188}",
+		"{\"op\":\"A\",\"path\":\"a//b\",\"mode\":33188}",
+		"{\"op\":\"A\",\"path\":\"a/.\",\"mode\":33188}",
+		"{\"op\":\"A\",\"path\":\"\",\"mode\":33188}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":420}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":-1}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":4294967295}",
 		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"old_mode\":33188}",
-		"{\"op\":\"D\",\"path\":\"x\",\"mode\":33188,\"old_mode\":33188}", "{\"op\":\"M\",\"path\":\"x\",\"mode\":33188}",
-		"{\"op\":\"X\",\"path\":\"x\",\"mode\":33188}", "{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"target\":\"t\"}",
-		"{\"op\":\"A\",\"path\":\"x\",\"mode\":41471}", "{\"op\":\"A\",\"path\":\"x\",\"mode\":41471,\"target\":\"\"}",
-		"{\"op\":\"A\",\"path\":\"x\",\"mode\":16877,\"blob\":1}", "{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"blob\":-1}",
-		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"more\":1}", "{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"op\":\"D\"}",
+		"{\"op\":\"D\",\"path\":\"x\",\"mode\":33188,\"old_mode\":33188}",
+		"{\"op\":\"M\",\"path\":\"x\",\"mode\":33188}",
+		"{\"op\":\"X\",\"path\":\"x\",\"mode\":33188}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"target\":\"t\"}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":41471}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":41471,\"target\":\"\"}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":16877,\"blob\":1}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"blob\":-1}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"more\":1}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"op\":\"D\"}",
 		"{\"op\":\"A\",\"path\":\"x\",\"path_b64\":\"eA==\",\"mode\":33188}",
-		"{\"op\":\"A\",\"path_b64\":\"eB==\",\"mode\":33188}", "{\"op\":\"A\",\"path_b64\":\"eA=\",\"mode\":33188}",
-		"{\"op\":\"A\",\"path_b64\":\"AAA=\",\"mode\":33188}", "{\"op\":\"A\",\"path_b64\":\"Li4=\",\"mode\":33188}",
+		"{\"op\":\"A\",\"path_b64\":\"eB==\",\"mode\":33188}",
+		"{\"op\":\"A\",\"path_b64\":\"eA=\",\"mode\":33188}",
+		"{\"op\":\"A\",\"path_b64\":\"AAA=\",\"mode\":33188}",
+		"{\"op\":\"A\",\"path_b64\":\"Li4=\",\"mode\":33188}",
 		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"content\":true}",
 		"{\"op\":\"M\",\"path\":\"x\",\"mode\":33188,\"old_mode\":16877}",
 		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"opaque\":true}",
-		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"size\":1.5}", "{\"op\":\"A\",\"path\":\"x\",\"mode\":33188} x",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188,\"size\":1.5}",
+		"{\"op\":\"A\",\"path\":\"x\",\"mode\":33188} x",
 	};
 
 	(void)state;
@@ -167,8 +187,10 @@ static void test_manifest_refused(void **state)
 
 static void test_base64(void **state)
 {
-	static const char *const good[][2] = {{"", ""}, {"eA==", "x"}, {"eHk=", "xy"}, {"eHl6", "xyz"}, {"//4=", "\xff\xfe"}};
-	static const char *const bad[] = {"=", "====", "e", "eA", "eA=", "eA==eA==", "eB==", "eHl=", "e A=", "eA==\n", "AA=="};
+	static const char *const good[][2] = {
+		{"", ""}, {"eA==", "x"}, {"eHk=", "xy"}, {"eHl6", "xyz"}, {"//4=", "\xff\xfe"}};
+	static const char *const bad[] = {
+		"=", "====", "e", "eA", "eA=", "eA==eA==", "eB==", "eHl=", "e A=", "eA==\n", "AA=="};
 
 	(void)state;
 	for (size_t i = 0; i < PF_ARRAY_SIZE(good); i++) {
@@ -231,7 +253,12 @@ static void test_round_trip(void **state)
 	(void)state;
 	for (int round = 0; round < 2000; round++) {
 		char path[64], target[64];
-		struct pf_change a = {.op = PF_MODIFIED, .path = path, .mode = S_IFREG, .old_mode = S_IFLNK, .content = true}, b;
+		struct pf_change a = {.op = PF_MODIFIED,
+				      .path = path,
+				      .mode = S_IFREG,
+				      .old_mode = S_IFLNK,
+				      .content = true},
+				 b;
 		PF_AUTO_BUF struct pf_buf x = {0}, y = {0};
 		struct pf_error err = {0};
 
@@ -264,8 +291,13 @@ static void test_round_trip(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLACE_TEST(test_odd_names), PLACE_TEST(test_print), PLACE_TEST(test_ids), PLACE_TEST(test_bad_ids),
-		cmocka_unit_test(test_manifest_refused), cmocka_unit_test(test_base64), PLACE_TEST(test_damaged),
+		PLACE_TEST(test_odd_names),
+		PLACE_TEST(test_print),
+		PLACE_TEST(test_ids),
+		PLACE_TEST(test_bad_ids),
+		cmocka_unit_test(test_manifest_refused),
+		cmocka_unit_test(test_base64),
+		PLACE_TEST(test_damaged),
 		cmocka_unit_test(test_round_trip),
 	};
 

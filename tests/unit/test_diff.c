@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unified diffs: exact text where git's is known, and for random edits whatever git apply and patch make of them. */
+/* Unified diffs: exact text where git's is known, and for random edits whatever git apply and patch make of
+ * them. */
 #include "test_workspace.h"
 
 #include <fcntl.h>
@@ -40,13 +41,16 @@ static void test_simple(void **state)
 	whiteout(p->upper, "gone");
 	put(p->upper, "new", "only\n");
 	put(p->upper, "nothing", "");
-	assert_diff(p, false,
-		    "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n"
-		    "diff --git a/g b/g\nold mode 100644\nnew mode 100755\n"
-		    "diff --git a/gone b/gone\ndeleted file mode 100644\n--- a/gone\n+++ /dev/null\n@@ -1,2 +0,0 @@\n"
-		    "-one\n-two\n\\ No newline at end of file\n"
-		    "diff --git a/new b/new\nnew file mode 100644\n--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+only\n"
-		    "diff --git a/nothing b/nothing\nnew file mode 100644\nindex 0000000..e69de29\n");
+	assert_diff(
+		p, false,
+		"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n"
+		"diff --git a/g b/g\nold mode 100644\nnew mode 100755\n"
+		"diff --git a/gone b/gone\ndeleted file mode 100644\n--- a/gone\n+++ /dev/null\n@@ -1,2 +0,0 "
+		"@@\n"
+		"-one\n-two\n\\ No newline at end of file\n"
+		"diff --git a/new b/new\nnew file mode 100644\n--- /dev/null\n+++ b/new\n@@ -0,0 +1 "
+		"@@\n+only\n"
+		"diff --git a/nothing b/nothing\nnew file mode 100644\nindex 0000000..e69de29\n");
 }
 
 static void test_newline_at_end(void **state)
@@ -58,8 +62,10 @@ static void test_newline_at_end(void **state)
 	put(p->upper, "a", "x\ny\n");
 	put(p->upper, "b", "x\ny");
 	assert_diff(p, false,
-		    "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n x\n-y\n\\ No newline at end of file\n+y\n"
-		    "diff --git a/b b/b\n--- a/b\n+++ b/b\n@@ -1,2 +1,2 @@\n x\n-y\n+y\n\\ No newline at end of file\n");
+		    "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n x\n-y\n\\ No newline at end of "
+		    "file\n+y\n"
+		    "diff --git a/b b/b\n--- a/b\n+++ b/b\n@@ -1,2 +1,2 @@\n x\n-y\n+y\n\\ No newline at end "
+		    "of file\n");
 }
 
 static void test_links_and_types(void **state)
@@ -72,14 +78,17 @@ static void test_links_and_types(void **state)
 	put(p->upper, "d", "file\n");
 	assert_int_equal(symlinkat("to", p->upper, "f"), 0);
 	assert_int_equal(symlinkat("new", p->upper, "l"), 0);
-	assert_diff(p, false,
-		    "diff --git a/d/in b/d/in\ndeleted file mode 100644\n--- a/d/in\n+++ /dev/null\n@@ -1 +0,0 @@\n-i\n"
-		    "diff --git a/d b/d\nnew file mode 100644\n--- /dev/null\n+++ b/d\n@@ -0,0 +1 @@\n+file\n"
-		    "diff --git a/f b/f\ndeleted file mode 100644\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-text\n"
-		    "diff --git a/f b/f\nnew file mode 120000\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+to\n"
-		    "\\ No newline at end of file\n"
-		    "diff --git a/l b/l\n--- a/l\n+++ b/l\n@@ -1 +1 @@\n-old\n\\ No newline at end of file\n+new\n"
-		    "\\ No newline at end of file\n");
+	assert_diff(
+		p, false,
+		"diff --git a/d/in b/d/in\ndeleted file mode 100644\n--- a/d/in\n+++ /dev/null\n@@ -1 +0,0 "
+		"@@\n-i\n"
+		"diff --git a/d b/d\nnew file mode 100644\n--- /dev/null\n+++ b/d\n@@ -0,0 +1 @@\n+file\n"
+		"diff --git a/f b/f\ndeleted file mode 100644\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-text\n"
+		"diff --git a/f b/f\nnew file mode 120000\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+to\n"
+		"\\ No newline at end of file\n"
+		"diff --git a/l b/l\n--- a/l\n+++ b/l\n@@ -1 +1 @@\n-old\n\\ No newline at end of "
+		"file\n+new\n"
+		"\\ No newline at end of file\n");
 }
 
 static void test_binary_and_names(void **state)
@@ -94,7 +103,8 @@ static void test_binary_and_names(void **state)
 		    "diff --git \"a/a b\\n\\\"\\303\\251\" \"b/a b\\n\\\"\\303\\251\"\nnew file mode 100644\n"
 		    "Binary files /dev/null and \"b/a b\\n\\\"\\303\\251\" differ\n"
 		    "diff --git a/bin b/bin\nBinary files a/bin and b/bin differ\n"
-		    "diff --git a/with space b/with space\nnew file mode 100644\n--- /dev/null\n+++ b/with space\t\n"
+		    "diff --git a/with space b/with space\nnew file mode 100644\n--- /dev/null\n+++ b/with "
+		    "space\t\n"
 		    "@@ -0,0 +1 @@\n+s\n");
 }
 
@@ -117,7 +127,8 @@ static void test_masked_content(void **state)
 	pf__ws_list_add(&p->masked, ".env");
 	put(p->upper, ".env", "KEY=fake\n");
 	assert_diff(p, false,
-		    "diff --git a/.env b/.env\nnew file mode 100644\n--- /dev/null\n+++ b/.env\n@@ -0,0 +1 @@\n+KEY=fake\n");
+		    "diff --git a/.env b/.env\nnew file mode 100644\n--- /dev/null\n+++ b/.env\n@@ -0,0 +1 "
+		    "@@\n+KEY=fake\n");
 }
 
 /* The same diff again after an apply is empty, and a link in the way of a path is not followed. */
@@ -139,7 +150,8 @@ static void test_as_it_is_now(void **state)
 	assert_int_equal(renameat(p->ws, "d", p->ws, "e"), 0);
 	assert_int_equal(symlinkat("../outside", p->ws, "d"), 0);
 	diff_text(p, &c, false, &b);
-	assert_string_equal(b.data, "diff --git a/d/f b/d/f\nnew file mode 100644\n--- /dev/null\n+++ b/d/f\n@@ -0,0 +1 @@\n+new\n");
+	assert_string_equal(b.data, "diff --git a/d/f b/d/f\nnew file mode 100644\n--- /dev/null\n+++ "
+				    "b/d/f\n@@ -0,0 +1 @@\n+new\n");
 	pf_change_free(&c);
 }
 
@@ -152,7 +164,9 @@ static void test_huge(void **state)
 	assert_int_equal(pwrite(fd, "text\n", 5, 0), 5);
 	assert_int_equal(ftruncate(fd, (off_t)1 << 40), 0);
 	close(fd);
-	assert_diff(p, false, "diff --git a/huge b/huge\nnew file mode 100644\nBinary files /dev/null and b/huge differ\n");
+	assert_diff(
+		p, false,
+		"diff --git a/huge b/huge\nnew file mode 100644\nBinary files /dev/null and b/huge differ\n");
 }
 
 /* --- hunks against a small applier ----------------------------------------------------------- */
@@ -250,7 +264,8 @@ static size_t shortest_edit(struct pf__text a, struct pf__text b)
 	memset(at, 0, sizeof(at));
 	for (size_t i = 1; i <= na; i++) {
 		for (size_t j = 1; j <= nb; j++) {
-			size_t la = sa[i] - sa[i - 1], lb = sb[j] - sb[j - 1], *row = at[i & 1], *up = at[(i - 1) & 1];
+			size_t la = sa[i] - sa[i - 1], lb = sb[j] - sb[j - 1], *row = at[i & 1],
+			       *up = at[(i - 1) & 1];
 			bool same = la == lb && memcmp(a.s + sa[i - 1], b.s + sb[j - 1], la) == 0;
 
 			row[j] = same ? up[j - 1] + 1 : up[j] > row[j - 1] ? up[j] : row[j - 1];
@@ -297,10 +312,11 @@ static void test_bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLACE_TEST(test_simple), PLACE_TEST(test_newline_at_end), PLACE_TEST(test_links_and_types),
-		PLACE_TEST(test_binary_and_names), PLACE_TEST(test_terminal), PLACE_TEST(test_masked_content),
-		PLACE_TEST(test_as_it_is_now), PLACE_TEST(test_huge), cmocka_unit_test(test_hunks),
-		cmocka_unit_test(test_bounds),
+		PLACE_TEST(test_simple),	  PLACE_TEST(test_newline_at_end),
+		PLACE_TEST(test_links_and_types), PLACE_TEST(test_binary_and_names),
+		PLACE_TEST(test_terminal),	  PLACE_TEST(test_masked_content),
+		PLACE_TEST(test_as_it_is_now),	  PLACE_TEST(test_huge),
+		cmocka_unit_test(test_hunks),	  cmocka_unit_test(test_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,8 @@
 #define FILES  6
 #define ROUNDS 150
 
-static const char *const names[FILES] = {"plain", "dir/in it", "dir/deep/x", "caf\xc3\xa9", "a \"q\" b", "tab\tname"};
+static const char *const names[FILES] = {"plain",	"dir/in it", "dir/deep/x",
+					 "caf\xc3\xa9", "a \"q\" b", "tab\tname"};
 
 static int run(const char *dir, const char *const argv[])
 {
@@ -41,7 +42,9 @@ static size_t random_lines(uint64_t *seed, char *buf, size_t cap)
 
 	for (size_t i = 0; i < lines && n + 20 < cap; i++)
 		n += (size_t)snprintf(buf + n, cap - n, "line %u%s\n", (unsigned)(rnd(seed) % 30),
-				      rnd(seed) % 9 ? "" : rnd(seed) % 2 ? "\r" : "\t \xff");
+				      rnd(seed) % 9   ? ""
+				      : rnd(seed) % 2 ? "\r"
+						      : "\t \xff");
 	if (n && rnd(seed) % 4 == 0)
 		n--; /* no newline at the end */
 	return n;
@@ -78,10 +81,13 @@ static void round_files(struct place *p, uint64_t *seed, int want, int w2)
 		mode_t old_mode = rnd(seed) % 3 ? 0644 : 0755, new_mode = rnd(seed) % 4 ? old_mode : 0755;
 		size_t n = random_lines(seed, old, sizeof(old)), m;
 
-		m = same ? n : was ? edit(seed, old, n, new, sizeof(new)) : random_lines(seed, new, sizeof(new));
+		m = same  ? n
+		    : was ? edit(seed, old, n, new, sizeof(new))
+			  : random_lines(seed, new, sizeof(new));
 		if (same)
 			memcpy(new, old, n);
-		/* patch(1), but not git, needs the "---" lines for a name with a space: give it content and one mode */
+		/* patch(1), but not git, needs the "---" lines for a name with a space: give it content and
+		 * one mode */
 		if (i == 1) {
 			n = n ? n : (size_t)sprintf(old, "x");
 			m = m ? m : (size_t)sprintf(new, "y");
@@ -118,7 +124,8 @@ static void assert_files(int have, int want, uint64_t seed, const char *who)
 		if (a.len != b.len || (a.len && memcmp(a.data, b.data, a.len) != 0))
 			fail_msg("%s: '%s' differs (PF_SEED=%llu)", who, names[i], (unsigned long long)seed);
 		if ((mode_of(have, names[i]) ^ mode_of(want, names[i])) & 0100)
-			fail_msg("%s: '%s' has another mode (PF_SEED=%llu)", who, names[i], (unsigned long long)seed);
+			fail_msg("%s: '%s' has another mode (PF_SEED=%llu)", who, names[i],
+				 (unsigned long long)seed);
 		pf_buf_free(&a);
 		pf_buf_free(&b);
 	}

@@ -15,10 +15,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <grp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -34,7 +36,7 @@
 struct place {
 	char dir[64], path[80]; /* path: of the workspace */
 	int fd, ws, upper, changes;
-	const char *prefix;     /* of overlay's attributes: ours to set */
+	const char *prefix; /* of overlay's attributes: ours to set */
 	int64_t reference_ns;
 	unsigned serial;
 	struct pf_list protect, masked;
@@ -324,6 +326,44 @@ static inline uint64_t test_seed(void)
 	seed |= 1;
 	print_message("PF_SEED=%llu\n", (unsigned long long)seed);
 	return seed;
+}
+
+static bool root_ran; /* the same tests ran as root before */
+
+/* For tests that only one of the two can run: true is "leave". */
+static inline bool needs_root(void)
+{
+	if (geteuid() == 0)
+		return false;
+	if (!root_ran) {
+		print_message("skipped: needs root\n");
+		skip();
+	}
+	return true;
+}
+
+/* Run the group as who we are; as root, then once more as an ordinary user. */
+static inline int run_as_both(int (*group)(void))
+{
+	int failed = group(), status;
+	pid_t pid;
+
+	fflush(NULL);
+	if (geteuid() != 0)
+		return failed != 0;
+	pid = fork();
+	if (pid == 0) {
+		root_ran = true;
+		if (setgroups(0, NULL) < 0 || setresgid(65534, 65534, 65534) < 0 ||
+		    setresuid(65534, 65534, 65534) < 0)
+			_exit(1);
+		prctl(PR_SET_DUMPABLE, 1); /* the change of ids took it, and /proc/self with it */
+		failed = group();
+		fflush(NULL);
+		_exit(failed != 0);
+	}
+	waitpid(pid, &status, 0);
+	return failed != 0 || status != 0;
 }
 
 #define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)

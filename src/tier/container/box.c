@@ -124,6 +124,7 @@ void pf__container_destroy(struct pf_box *b)
 		return;
 	pf__container_stop(b);
 	pf_cgroup_destroy(c->cgroup);
+	pf__shown_close(&c->groups);
 	close_fd(&b->sock);
 	close_fd(&c->init_pidfd);
 	close_fd(&c->userns_fd);

@@ -75,9 +75,12 @@ struct init_fds {
  * execve. Everything else is closed. */
 static int arrange_fds(const struct pf_child_args *a, struct init_fds *out, struct pf_error *err)
 {
-	int want[PF_CG_HIERARCHIES + 3], n = 0, program = -1, i;
+	int want[PF_CG_HIERARCHIES + 3], n = 0, program = -1, i, late = 0;
 
 	want[n++] = a->sock;
+	if (a->late_groups && (late = pf__handoff_take(a->sync, want + 1, err)) < 0)
+		return late;
+	n += late;
 	for (i = 0; i < (int)a->sources->count; i++) {
 		if (a->sources->item[i].kind == PF_SRC_CGROUP && n < PF_CG_HIERARCHIES + 1)
 			want[n++] = a->sources->item[i].fd;
@@ -94,7 +97,7 @@ static int arrange_fds(const struct pf_child_args *a, struct init_fds *out, stru
 			return pf_fail_errno(err, "cannot arrange init's descriptors");
 	out->program = PF_INIT_SOCKET_FD + n - 2;
 	out->sync = PF_INIT_SOCKET_FD + n - 1;
-	return pf_close_from((unsigned)out->sync + 1);
+	return pf__broken(a->spec->breaks, "close_init") ? 0 : pf_close_from((unsigned)out->sync + 1);
 }
 
 static int null_stdio(struct pf_error *err)
@@ -126,6 +129,7 @@ static int await_map(const struct pf_child_args *a, struct pf_error *err)
 
 static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf_error *err)
 {
+	const char *breaks = a->spec->breaks;
 	uint32_t builder = a->who->uid_base == UINT32_MAX ? a->who->user : 0;
 	struct pf_handoff hand = {-1, -1};
 	int root, r;
@@ -133,7 +137,8 @@ static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf
 	if ((r = await_map(a, err)) < 0)
 		return r;
 	/* Keys of the caller's session keyring are none of the sandbox's business (keyrings(7)). */
-	syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
+	if (!pf__broken(breaks, "keyring"))
+		syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
 	if ((r = become(a->who, builder, err)) < 0 || (r = pf_mount_private(err)) < 0)
 		return r;
 	umask(0);
@@ -141,11 +146,15 @@ static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf
 		return r;
 	if ((root = pf__root_build(a, &hand, err)) < 0)
 		return root;
-	if ((r = pf__handoff_send(a->sync, &hand, err)) < 0 || (r = pf_mount_pivot(root, err)) < 0)
+	if ((r = pf__handoff_send(a->sync, &hand, err)) < 0)
 		return r;
-	if (sethostname("pinfold", 7) < 0 || setdomainname("", 0) < 0)
+	if (!pf__broken(breaks, "root") && (r = pf_mount_pivot(root, err)) < 0)
+		return r;
+	if (!pf__broken(breaks, "utsns") && (sethostname("pinfold", 7) < 0 || setdomainname("", 0) < 0))
 		return pf_fail_errno(err, "cannot set the host name");
-	if ((r = loopback_up(err)) < 0 || (r = null_stdio(err)) < 0)
+	if (!pf__broken(breaks, "netns") && (r = loopback_up(err)) < 0)
+		return r;
+	if ((r = null_stdio(err)) < 0)
 		return r;
 	if ((r = become(a->who, a->who->init, err)) < 0)
 		return r;
@@ -166,6 +175,15 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static uint64_t init_caps(const struct pf_child_args *a)
+{
+	struct pf_caps all;
+
+	if (pf__broken(a->spec->breaks, "caps") && pf_caps_get(&all) == 0)
+		return all.permitted;
+	return INIT_CAPS | a->spec->policy->capabilities;
+}
+
 void pf__child_main(const struct pf_child_args *a)
 {
 	static char *const argv[] = {(char *)(uintptr_t) "pinfold-init", NULL};
@@ -179,7 +197,7 @@ void pf__child_main(const struct pf_child_args *a)
 	setsid();
 	r = set_up(a, &fds, &err);
 	if (r == 0)
-		r = pf_caps_ambient(INIT_CAPS | a->spec->policy->capabilities, &err);
+		r = pf_caps_ambient(init_caps(a), &err);
 	if (r == 0) {
 		/* cleared by the change of credentials: the second line behind end of file on the socket (prctl(2)) */
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

@@ -89,6 +89,7 @@ struct pf_child_args {
 	uint64_t temp_bytes;
 	int sock;                 /* the child's end of the protocol */
 	int sync;                 /* one byte comes when the ids are mapped; a handoff goes back */
+	bool late_groups;         /* the execs directories come over sync, not among the sources */
 	bool self_map;            /* the child writes its own maps (one id, no helper) */
 	const char *home;
 };
@@ -108,6 +109,8 @@ struct pf_container {
 	int userns_fd, mntns_fd;  /* held, so that the upper can be read after everything is dead */
 	int temp_fd;              /* the tmpfs of /tmp and the others, for disk_limit; -1 unknown */
 	struct pf_list protect;
+	bool late_groups;         /* groups are made while the child builds: v1, as root */
+	struct pf_sources groups; /* those late ones */
 	int sync;                 /* the handoff is still to come; -1 once it came */
 	bool stopped;
 };
@@ -118,6 +121,19 @@ bool pf__broken(const char *breaks, const char *name);
 #else
 #define pf__broken(breaks, name) ((void)(breaks), 0)
 #endif
+
+/* Mount attributes of whatever is shown or writable. */
+#define pf__safe(breaks) \
+	((pf__broken(breaks, "nosuid") ? 0 : PF_MNT_NOSUID) | (pf__broken(breaks, "nodev") ? 0 : PF_MNT_NODEV))
+
+/* limits.c: make the groups and decide; -EPERM when a limit that is required cannot be held */
+int pf__limits_make(struct pf_container *c, const struct pf_policy *p, struct pf_error *err);
+/* show.c */
+int pf__show_all(struct pf_sources *s, const struct pf_box_spec *spec, const struct pf_host_image *image, struct pf_error *err);
+char *pf__tools_path(const struct pf_policy *p); /* directories of --tools for PATH; NULL: none. The caller frees it */
+/* greet.c */
+void pf__greet_hello(struct pf_container *c, const struct pf_box_spec *spec);
+void pf__greet_receipt(struct pf_container *c, const struct pf_box_spec *spec);
 
 int pf__container_probe(struct pf_probe *out, struct pf_error *err);
 int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err);

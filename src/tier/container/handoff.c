@@ -13,10 +13,12 @@ struct message {
 	struct pf_error error;
 };
 
-static int send_message(int sync, const struct message *m, const int *fds, size_t count)
+#define FDS_MAX 8
+
+static int send_message(int sync, const void *bytes, size_t n, const int *fds, size_t count)
 {
-	char control[CMSG_SPACE(2 * sizeof(int))] = {0};
-	struct iovec iov = {(void *)(uintptr_t)m, sizeof(*m)};
+	char control[CMSG_SPACE(FDS_MAX * sizeof(int))] = {0};
+	struct iovec iov = {(void *)(uintptr_t)bytes, n};
 	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	if (count) {
@@ -30,7 +32,47 @@ static int send_message(int sync, const struct message *m, const int *fds, size_
 		c->cmsg_len = CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, count * sizeof(int));
 	}
-	return sendmsg(sync, &h, MSG_NOSIGNAL) == (ssize_t)sizeof(*m) ? 0 : -1;
+	return sendmsg(sync, &h, MSG_NOSIGNAL) == (ssize_t)n ? 0 : -1;
+}
+
+/* Bytes received, -1 with errno; *count: how many descriptors came along. */
+static ssize_t receive_message(int sync, void *bytes, size_t n, int fds[FDS_MAX], size_t *count)
+{
+	char control[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	struct iovec iov = {bytes, n};
+	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct cmsghdr *c;
+	ssize_t got;
+
+	*count = 0;
+	do
+		got = recvmsg(sync, &h, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	c = got > 0 ? CMSG_FIRSTHDR(&h) : NULL;
+	if (c && c->cmsg_type == SCM_RIGHTS) {
+		*count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(c), *count * sizeof(int));
+	}
+	return got;
+}
+
+int pf__handoff_give(int sync, const int *fds, size_t count, struct pf_error *err)
+{
+	if (send_message(sync, "c", 1, fds, count) < 0)
+		return pf_fail(err, -EPIPE, "the sandbox's first process died at once");
+	return 0;
+}
+
+int pf__handoff_take(int sync, int fds[PF_HANDOFF_GIVEN], struct pf_error *err)
+{
+	int got[FDS_MAX];
+	size_t n;
+	char c;
+
+	if (receive_message(sync, &c, 1, got, &n) != 1 || n > PF_HANDOFF_GIVEN)
+		return pf_fail(err, -EPIPE, "the host is gone");
+	memcpy(fds, got, n * sizeof(int));
+	return (int)n;
 }
 
 int pf__handoff_send(int sync, const struct pf_handoff *hand, struct pf_error *err)
@@ -43,7 +85,7 @@ int pf__handoff_send(int sync, const struct pf_handoff *hand, struct pf_error *e
 		fds[n++] = hand->temp_fd;
 	if (m.have_scratch)
 		fds[n++] = hand->scratch_fd;
-	if (send_message(sync, &m, fds, n) < 0)
+	if (send_message(sync, &m, sizeof(m), fds, n) < 0)
 		return pf_fail_errno(err, "cannot hand the sandbox's file systems to the host");
 	return 0;
 }
@@ -54,27 +96,17 @@ void pf__handoff_fail(int sync, const struct pf_error *what)
 
 	if (!m.error.code)
 		m.error.code = -EIO;
-	send_message(sync, &m, NULL, 0);
+	send_message(sync, &m, sizeof(m), NULL, 0);
 }
 
 int pf__handoff_receive(int sync, struct pf_handoff *hand, struct pf_error *err)
 {
-	char control[CMSG_SPACE(2 * sizeof(int))];
 	struct message m = {0};
-	struct iovec iov = {&m, sizeof(m)};
-	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
-	int fds[2] = {-1, -1}, i = 0;
-	struct cmsghdr *c;
-	ssize_t n;
+	int fds[FDS_MAX], i = 0;
+	size_t n;
 
-	do
-		n = recvmsg(sync, &h, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(m))
+	if (receive_message(sync, &m, sizeof(m), fds, &n) != (ssize_t)sizeof(m))
 		return pf_fail(err, -EPIPE, "the sandbox's first process died while its root was built");
-	c = CMSG_FIRSTHDR(&h);
-	if (c && c->cmsg_type == SCM_RIGHTS)
-		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 	if (m.error.code) {
 		m.error.msg[PF_ERROR_MAX - 1] = '\0';
 		return pf_fail(err, m.error.code, "%s", m.error.msg);

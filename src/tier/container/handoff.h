@@ -7,12 +7,19 @@
 #ifndef PF_TIER_CONTAINER_HANDOFF_H
 #define PF_TIER_CONTAINER_HANDOFF_H
 
+#include <stddef.h>
+
 #include "base/error.h"
 
 struct pf_handoff {
 	int temp_fd;    /* the tmpfs that /tmp and the others share; -1 if it could not be opened */
 	int scratch_fd; /* upper, work and mask of the workspace; -1: none, or the host made it */
 };
+
+/* Host to child: copies of the execs directories, made while the child builds the root. take returns how many came. */
+#define PF_HANDOFF_GIVEN 5
+int pf__handoff_give(int sync, const int *fds, size_t count, struct pf_error *err);
+int pf__handoff_take(int sync, int fds[PF_HANDOFF_GIVEN], struct pf_error *err);
 
 int pf__handoff_send(int sync, const struct pf_handoff *h, struct pf_error *err);
 void pf__handoff_fail(int sync, const struct pf_error *what);

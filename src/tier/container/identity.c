@@ -247,6 +247,8 @@ int pf__identity_write(const struct pf_identity *w, pid_t child, struct pf_error
 		if (pf_write_file(AT_FDCWD, path, "deny") < 0)
 			return pf_fail_errno(err, "cannot deny setgroups in the new user namespace");
 	}
+	if (w->uid_count == 0)
+		return 0; /* a test build without a user namespace */
 	if ((r1 = write_map(child, "uid_map", w->uid, w->uid_count, err)) < 0)
 		return r1;
 	return write_map(child, "gid_map", w->gid, w->gid_count, err);

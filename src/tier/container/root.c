@@ -188,11 +188,14 @@ static int make_proc(const struct pf_child_args *a, int root, struct pf_error *e
 {
 	static const char *const hidden[] = {"hidepid=2", NULL};
 	PF_AUTO_CLOSE int proc = -1;
-	const char *const *options = a->who->shared ? hidden : NULL;
+	const char *const *options = a->who->shared && !pf__broken(a->spec->breaks, "hidepid") ? hidden : NULL;
 	unsigned i;
 	int r;
 
-	proc = pf_mount_new("proc", options, SAFE | PF_MNT_NOEXEC, err);
+	if (pf__broken(a->spec->breaks, "pidns")) /* the kernel gives no new one of a namespace that is not ours */
+		proc = pf_mount_clone(AT_FDCWD, "/proc", err);
+	else
+		proc = pf_mount_new("proc", options, SAFE | PF_MNT_NOEXEC, err);
 	if (proc < 0)
 		return proc;
 	if (mkdirat(root, "proc", 0555) < 0 || mkdirat(root, "var/empty", 0555) < 0)
@@ -232,7 +235,7 @@ static int make_temp(const struct pf_child_args *a, int root, struct pf_handoff 
 
 	snprintf(size, sizeof(size), "size=%llu", (unsigned long long)a->temp_bytes);
 	snprintf(inodes, sizeof(inodes), "nr_inodes=%llu", (unsigned long long)(a->temp_bytes / 4096 + 1024));
-	temp = pf_mount_new("tmpfs", options, SAFE, err);
+	temp = pf_mount_new("tmpfs", options, pf__safe(a->spec->breaks), err);
 	if (temp < 0)
 		return temp;
 	/* Only what is attached can be copied from (before Linux 6.15): over the old /dev, which nobody needs any more and

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What init is told of its sandbox, and what the receipt says of it before any command was looked at. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/cleanup.h"
+#include "linux/landlock.h"
+#include "linux/seccomp.h"
+#include "proto/frame.h"
+#include "tier/container/container.h"
+
+static void add_rule(struct pf_msg_hello *h, uint32_t access, const char *path)
+{
+	h->rules[h->rule_count].access = access;
+	h->rules[h->rule_count++].path = strdup(path);
+}
+
+void pf__greet_hello(struct pf_container *c, const struct pf_box_spec *spec)
+{
+	static char *read_only[] = {(char *)(uintptr_t) "/", (char *)(uintptr_t) "/usr", (char *)(uintptr_t) "/etc",
+				    (char *)(uintptr_t) "/sys", (char *)(uintptr_t) "/proc/sys", NULL};
+	static const char *const writable[] = {"/tmp", "/var/tmp", "/run", "/dev/shm"};
+	struct pf_msg_hello *h = &c->box.hello;
+	unsigned i;
+
+	h->version_min = PF_PROTO_MIN;
+	h->version_max = PF_PROTO_MAX;
+	h->root = PF_ROOT_READY;
+	h->init_uid = h->init_gid = c->who.init;
+	h->keep_caps = spec->policy->capabilities;
+	add_rule(h, PF_LL_READ, "/");
+	add_rule(h, PF_LL_DEVICE, "/dev");
+	add_rule(h, PF_LL_WRITE, "/proc"); /* a process may write its own entries; what is the host's is read-only there */
+	for (i = 0; i < PF_ARRAY_SIZE(writable); i++)
+		add_rule(h, PF_LL_WRITE, writable[i]);
+	add_rule(h, PF_LL_WRITE, c->box.home);
+	if (c->ws.mode == PF_WS_COW)
+		add_rule(h, PF_LL_WRITE, c->ws.at);
+	h->readonly = (struct pf_strs){5, read_only};
+	h->canary = strdup(spec->dirs->runtime);
+	h->breaks = strdup(spec->breaks);
+	c->box.command_uid = c->box.command_gid = c->who.user;
+}
+
+void pf__greet_receipt(struct pf_container *c, const struct pf_box_spec *spec)
+{
+	struct pf_receipt *r = &c->box.receipt;
+	struct utsname u;
+	size_t i;
+
+	r->tier = "container";
+	r->init_uid = c->who.shared ? "shared" : "separate";
+	r->landlock_abi = pf_landlock_abi();
+	if (uname(&u) == 0 && asprintf(&r->kernel, "%s %s", u.sysname, u.release) < 0)
+		r->kernel = NULL;
+	pf_filter_digest(c->box.hello.filter_options, r->filter);
+	r->filter_source = "as given";
+	pf_policy_digest(spec->policy, r->policy);
+	r->foreign_owned = c->ws.foreign_owned;
+	r->unprotected = c->ws.unprotected;
+	c->ws.unprotected = (struct pf_list){0};
+	for (i = 0; i < r->unprotected.count; i++) {
+		char *with;
+
+		if (asprintf(&with, "secrets: %s", r->unprotected.items[i]) < 0)
+			continue;
+		free(r->unprotected.items[i]);
+		r->unprotected.items[i] = with;
+	}
+}
