@@ -43,20 +43,30 @@ test-all: $(O)/.deps-test
 	@tools/run-fuzzers.sh $(O) $(FUZZ_SECONDS) $(notdir $(FUZZERS))
 	@$(PYTHON) tools/run-tests.py --build $(O) --jobs $(TEST_JOBS) --all $(TEST_ARGS)
 
-.PHONY: fuzz fuzz-build bench
+.PHONY: fuzz fuzz-build bench bench-build
 fuzz-build: $(FUZZERS)
 fuzz: $(O)/.deps-test
 	$(AGAIN) fuzz-build
 	@tools/run-fuzzers.sh $(O) $(FUZZ_SECONDS) $(notdir $(FUZZERS))
 
+# BENCH_ARGS: see bench/bench.py --help. BENCH_FORCE=1: measure on a busy machine too.
+BENCH_PROGRAMS := $(O)/bench/runner $(O)/bench/empty
+$(O)/obj/bench/%.o: bench/%.c
+	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(MUSL_CFLAGS) -MMD -MP -c -o $@ $<
+$(O)/bench/runner: $(patsubst %,$(O)/obj/bench/%.o,runner spawn exec stats) $(O)/libpinfold.a
+	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
+$(O)/bench/empty: $(O)/obj/bench/empty.o
+	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
+bench-build: all $(BENCH_PROGRAMS)
+
 bench: $(O)/.deps-test
-	$(AGAIN) all
-	@PF_BUILD=$(abspath $(O)) bench/run $(BENCH_ARGS)
+	$(AGAIN) bench-build
+	@PF_BUILD=$(abspath $(O)) $(PYTHON) bench/bench.py $(BENCH_ARGS)
 
 # --- style -----------------------------------------------------------------
-C_FILES = $(sort $(shell find src tests tools include examples -name '*.[ch]' 2>/dev/null))
+C_FILES = $(sort $(shell find src tests tools include examples bench -name '*.[ch]' 2>/dev/null))
 MAN_PAGES = $(sort $(wildcard man/*.[1-9]))
-SHELL_FILES = $(sort $(wildcard tools/*.sh .ci/run bench/run))
+SHELL_FILES = $(sort $(wildcard tools/*.sh .ci/run))
 
 # Not asked of cppcheck: what it guesses of arrays that a callee fills, of the cleanup attributes and of
 # designated initialisers (gcc, clang and the sanitizers know better), and system headers.

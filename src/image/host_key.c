@@ -6,6 +6,10 @@
  * walk found are kept in STATE/cache/host.index, and while they hold the key is one fstatat for each.
  * They hold as long as no directory among them, nor any that could get a new entry of the list, was changed:
  * the former changes the key itself, the latter are compared with what the index says of them.
+ *
+ * Of what lies deeper than /etc itself only directories are looked at: whoever replaces a file there (dpkg,
+ * update-alternatives, most editors) renames a new one over it, and that changes the directory's time. A file that
+ * is rewritten in place three levels down shows after the next change around it, or the next boot.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -132,7 +136,8 @@ int pf__host_key(int etc_fd, int cache, const char *shell, char out[PF__KEY_MAX]
 	pf_buf_add(&b, parents,
 		   sizeof(parents)); /* from before the walk: what changed since then shows next time */
 	for (size_t i = 0; i < s.count; i++)
-		pf_buf_add(&b, s.items[i].path, strlen(s.items[i].path) + 1);
+		if (S_ISDIR(s.items[i].mode) || !strchr(s.items[i].path, '/'))
+			pf_buf_add(&b, s.items[i].path, strlen(s.items[i].path) + 1);
 	pf__sources_free(&s);
 	if (b.failed)
 		return pf_fail(err, -ENOMEM, "no memory for the index of /etc");

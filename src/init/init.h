@@ -44,6 +44,7 @@ struct exec {
 	bool tty, want_stdin;
 	struct pf_buf in_queue; /* bytes from the host that the command has not taken yet; at most PF_CREDIT */
 	bool in_eof, out_eof, err_eof;
+	bool out_held, err_held; /* its end of file waits a moment for its exit, to be told in one message */
 	bool exited_sent, start_failed;
 	unsigned replaced;      /* launchers that were killed while they waited */
 	int status;             /* as wait4 gave it */
@@ -88,6 +89,8 @@ int in__relay_output(struct init *in, struct exec *e, bool is_err); /* 0 or -err
 void in__relay_input(struct init *in, struct exec *e);
 int in__relay_data(struct init *in, uint32_t stream, const uint8_t *p, size_t n, struct pf_error *err);
 int in__relay_eof(struct init *in, uint32_t stream);
+bool in__relay_holds(const struct exec *e);
+void in__relay_release(struct init *in, struct exec *e); /* send the ends of file that were held */
 void in__relay_stopped(struct init *in, uint32_t stream);
 
 /* launcher.c: runs in the child; never returns */

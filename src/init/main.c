@@ -20,6 +20,8 @@
 #include "linux/landlock.h"
 #include "linux/seccomp.h"
 
+#define HOLD_MS 1 /* how long an end of file may wait for the exit that mostly follows at once */
+
 static volatile sig_atomic_t child_ended;
 
 static void on_child(int signo)
@@ -281,12 +283,23 @@ static int serve(struct init *in, const struct watch *w, short revents, struct p
 	return 0;
 }
 
+static bool any_held(const struct init *in)
+{
+	unsigned i;
+
+	for (i = 0; i < EXECS_MAX; i++)
+		if (in->execs[i].state != EXEC_FREE && in__relay_holds(&in->execs[i]))
+			return true;
+	return false;
+}
+
 static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 {
 	struct pollfd p[1 + EXECS_MAX * 4];
 	struct watch w[1 + EXECS_MAX * 4];
+	static const struct timespec hold = {0, HOLD_MS * 1000000l};
 	unsigned n = collect(in, p, w), i;
-	int r = ppoll(p, n, NULL, mask);
+	int r = ppoll(p, n, any_held(in) ? &hold : NULL, mask);
 
 	if (r < 0 && errno != EINTR)
 		return pf_fail_errno(err, "ppoll");
@@ -303,8 +316,11 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 			return r;
 	}
 	for (i = 0; i < EXECS_MAX; i++)
-		if (in->execs[i].state != EXEC_FREE)
+		if (in->execs[i].state != EXEC_FREE) {
+			if (r == 0 || in->execs[i].state == EXEC_ENDED)
+				in__relay_release(in, &in->execs[i]);
 			in__exec_settle(in, &in->execs[i]);
+		}
 	return pf_conn_writable(in->conn, err);
 }
 

@@ -20,9 +20,29 @@ static void close_output(struct init *in, struct exec *e, bool is_err)
 	if (e->tty && !is_err)
 		e->in = -1;
 	*fd = -1;
-	if (!*eof)
-		pf_conn_eof(in->conn, is_err ? pf_stream_stderr(e->id) : pf_stream_stdout(e->id));
-	*eof = true;
+	if (*eof)
+		return;
+	*(is_err ? &e->err_held : &e->out_held) = true;
+	if (e->state != EXEC_RUNNING)
+		in__relay_release(in, e);
+}
+
+/* A process closes its streams a moment before it can be reaped. Each message wakes the host: so an end of file of a
+ * command that still runs is held for HOLD_MS (main.c) or until it is reaped, and goes together with its exit. */
+bool in__relay_holds(const struct exec *e)
+{
+	return e->out_held || e->err_held;
+}
+
+void in__relay_release(struct init *in, struct exec *e)
+{
+	if (e->out_held)
+		pf_conn_eof(in->conn, pf_stream_stdout(e->id));
+	if (e->err_held)
+		pf_conn_eof(in->conn, pf_stream_stderr(e->id));
+	e->out_eof |= e->out_held;
+	e->err_eof |= e->err_held;
+	e->out_held = e->err_held = false;
 }
 
 int in__relay_output(struct init *in, struct exec *e, bool is_err)

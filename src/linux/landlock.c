@@ -56,9 +56,11 @@ static int create(const struct ruleset_attr *attr, size_t size, unsigned flags)
 
 int pf_landlock_abi(void)
 {
-	int abi = create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	static int abi = -1; /* a kernel does not change its mind */
 
-	return abi > 0 ? abi : 0;
+	if (abi < 0)
+		abi = create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	return abi > 0 ? abi : (abi = 0);
 }
 
 static uint64_t handled(int abi)

@@ -80,7 +80,8 @@ int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned s
 		free(e);
 		return r;
 	}
-	s->tier->events(s->box, e->id, &e->before);
+	if (e->id > 1) /* the groups are new: nothing was counted before the first */
+		s->tier->events(s->box, e->id, &e->before);
 	e->next = s->execs;
 	s->execs = e;
 	*out = e;

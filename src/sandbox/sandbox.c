@@ -141,6 +141,8 @@ int pf_sandbox_end(struct pf_sandbox *s, char **changes_id, struct pf_error *err
 		return 0;
 	if (changes_id)
 		*changes_id = NULL;
+	if (s->box)
+		s->tier->doom(s->box); /* namespaces take a while to die: the rest is done meanwhile */
 	free_execs(s);
 	pf_conn_free(s->conn);
 	if (s->box) {

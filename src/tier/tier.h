@@ -74,7 +74,9 @@ struct pf_tier {
 	void (*events)(struct pf_box *b, uint32_t exec, struct pf_box_events *out);
 	void (*usage)(struct pf_box *b, uint32_t exec, struct pf_box_usage *out);
 	int (*freeze)(struct pf_box *b, bool frozen, struct pf_error *err);
-	/* Kill everything inside; afterwards nothing runs. */
+	/* Begin to kill everything inside, without waiting. */
+	void (*doom)(struct pf_box *b);
+	/* The same, and wait: afterwards nothing runs. */
 	void (*stop)(struct pf_box *b);
 	/* After stop: the change set of the cow workspace. Counts in *out; nothing kept if nothing changed. */
 	int (*collect)(struct pf_box *b, int changes_fd, struct pf_changeset *out, struct pf_error *err);

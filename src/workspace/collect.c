@@ -104,6 +104,14 @@ static void give(struct pf__collect *c, struct pf_changeset *out)
 	c->set = (struct pf_changeset){0};
 }
 
+/* Most runs change nothing: then nothing is made only to be removed again. */
+static bool is_empty(int dirfd)
+{
+	struct pf_list none = {0};
+
+	return pf__ws_names(dirfd, &none, 0) == 0;
+}
+
 int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_changeset *out,
 		      struct pf_error *err)
 {
@@ -116,6 +124,14 @@ int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_c
 		return pf_fail(err, -EINVAL, "'%s' cannot name a change set", what->id);
 	if (what->workspace[0] != '/')
 		return pf_fail(err, -EINVAL, "the workspace's path is not absolute");
+	if (is_empty(what->upper_fd)) {
+		r = describe(&c);
+		if (r == 0)
+			give(&c, out);
+		pf__ws_list_free(&c.hidden);
+		pf_change_free(&c.set);
+		return r;
+	}
 	r = stage_open(changes_fd, what->id, stage, &dir, &c.blobs_fd, err);
 	if (r == 0)
 		r = collect_into(&c, dir);

@@ -172,6 +172,37 @@ static void test_conflicts(void **state)
 	pf_change_free(&c);
 }
 
+/* A tree that stands where a file should go is not removed, forced or not. */
+static void test_tree_in_the_way(void **state)
+{
+	struct place *p = *state;
+	struct pf_changeset c;
+	struct pf_apply_report report;
+	struct pf_apply how = {0};
+
+	put(p->ws, "edited", "old");
+	put(p->ws, "gone", "old");
+	put(p->upper, "edited", "new");
+	put(p->upper, "added", "new");
+	whiteout(p->upper, "gone");
+	collect(p, &c);
+	assert_int_equal(unlinkat(p->ws, "edited", 0), 0);
+	assert_int_equal(unlinkat(p->ws, "gone", 0), 0);
+	make_dir(p->ws, "edited", 0755);
+	make_dir(p->ws, "gone", 0755);
+	make_dir(p->ws, "added", 0755);
+	for (int force = 0; force < 2; force++) {
+		how.force = force;
+		assert_int_equal(apply(p, &c, &how, &report), -EEXIST);
+		assert_true(list_holds(&report.conflicts, "edited: is a directory now"));
+		assert_true(list_holds(&report.conflicts, "added: is a directory now"));
+		assert_true(list_holds(&report.conflicts, "gone: is a directory now"));
+		pf_apply_report_free(&report);
+	}
+	assert_true(exists(p->ws, "edited") && exists(p->ws, "gone") && exists(p->ws, "added"));
+	pf_change_free(&c);
+}
+
 /* A change is a change even if the clock was set back, and its author put size and mtime back. */
 static void test_quiet_change(void **state)
 {
@@ -427,11 +458,17 @@ static void test_times(void **state)
 static int group(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLACE_TEST(test_everything),   PLACE_TEST(test_conflicts),
-		PLACE_TEST(test_quiet_change), PLACE_TEST(test_unseen_entry),
-		PLACE_TEST(test_masked_entry), PLACE_TEST(test_unseen_in_retyped),
-		PLACE_TEST(test_protected),    PLACE_TEST(test_only),
-		PLACE_TEST(test_not_applied),  PLACE_TEST(test_dry_run),
+		PLACE_TEST(test_everything),
+		PLACE_TEST(test_conflicts),
+		PLACE_TEST(test_quiet_change),
+		PLACE_TEST(test_tree_in_the_way),
+		PLACE_TEST(test_unseen_entry),
+		PLACE_TEST(test_masked_entry),
+		PLACE_TEST(test_unseen_in_retyped),
+		PLACE_TEST(test_protected),
+		PLACE_TEST(test_only),
+		PLACE_TEST(test_not_applied),
+		PLACE_TEST(test_dry_run),
 		PLACE_TEST(test_times),
 	};
 

@@ -6,6 +6,10 @@
  */
 #include "test_workspace.h"
 
+#include <linux/fs.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
 static int apply(struct place *p, const struct pf_changeset *c, bool force, struct pf_apply_report *report)
 {
 	struct pf_apply how = {.force = force};
@@ -62,6 +66,44 @@ static void test_linked_directory(void **state)
 	assert_string_equal(before.data, after.data);
 	pf_buf_free(&before);
 	pf_buf_free(&after);
+	pf_change_free(&c);
+	close(outside);
+}
+
+/* The same while it happens: a directory and a link to the outside change places all the time. */
+static void test_racing_link(void **state)
+{
+	struct place *p = *state;
+	struct pf_changeset c;
+	int outside = dir_at(p->fd, "outside");
+	unsigned done = 0;
+	pid_t pid;
+
+	put(p->ws, "d/gone", "g");
+	put(p->upper, "d/added", "new");
+	put(p->upper, "d/more/deep", "new");
+	whiteout(p->upper, "d/gone");
+	collect(p, &c);
+	put(outside, "gone", "g");
+	assert_int_equal(symlinkat("../outside", p->ws, "l"), 0);
+	pid = fork();
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (pid == 0)
+		syscall(SYS_renameat2, p->ws, "d", p->ws, "l", RENAME_EXCHANGE);
+	for (int i = 0; i < 500; i++) {
+		struct pf_apply_report report;
+
+		done += apply(p, &c, true, &report) == 0;
+		pf_apply_report_free(&report);
+		unlinkat(p->ws, "d/added", 0);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(done > 0);
+	assert_file(outside, "gone", "g");
+	assert_false(exists(outside, "added"));
+	assert_false(exists(outside, "more"));
 	pf_change_free(&c);
 	close(outside);
 }
@@ -346,17 +388,12 @@ static void test_read_only_directory(void **state)
 static int group(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLACE_TEST(test_linked_directory),
-		PLACE_TEST(test_linked_file),
-		PLACE_TEST(test_linked_workspace),
-		PLACE_TEST(test_hard_link),
-		PLACE_TEST(test_foreign_mode),
-		PLACE_TEST(test_owners),
-		PLACE_TEST(test_odd_names),
-		PLACE_TEST(test_huge_sparse),
-		PLACE_TEST(test_resume),
-		PLACE_TEST(test_damaged_set),
-		PLACE_TEST(test_read_only_directory),
+		PLACE_TEST(test_linked_directory), PLACE_TEST(test_racing_link),
+		PLACE_TEST(test_linked_file),	   PLACE_TEST(test_linked_workspace),
+		PLACE_TEST(test_hard_link),	   PLACE_TEST(test_foreign_mode),
+		PLACE_TEST(test_owners),	   PLACE_TEST(test_odd_names),
+		PLACE_TEST(test_huge_sparse),	   PLACE_TEST(test_resume),
+		PLACE_TEST(test_damaged_set),	   PLACE_TEST(test_read_only_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

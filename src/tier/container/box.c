@@ -85,12 +85,18 @@ static int freeze(struct pf_box *b, bool frozen, struct pf_error *err)
 }
 
 /* init is PID 1 of its namespace: with it the kernel kills everything inside (pid_namespaces(7)). */
+static void doom(struct pf_box *b)
+{
+	if (of(b)->init_pid > 0)
+		kill(of(b)->init_pid, SIGKILL);
+}
+
 void pf__container_stop(struct pf_box *b)
 {
 	struct pf_container *c = of(b);
 
+	doom(b);
 	if (c->init_pid > 0) {
-		kill(c->init_pid, SIGKILL);
 		while (waitpid(c->init_pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
@@ -178,6 +184,7 @@ const struct pf_tier pf_tier_container = {
 	.events = events,
 	.usage = usage,
 	.freeze = freeze,
+	.doom = doom,
 	.stop = pf__container_stop,
 	.collect = pf__container_collect,
 	.destroy = pf__container_destroy,

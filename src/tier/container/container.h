@@ -106,6 +106,7 @@ struct pf_container {
 	struct pf_workspace_plan ws;
 	pid_t init_pid;           /* host pid of pinfold-init; 0 once reaped */
 	int init_pidfd;
+	uint64_t host_ns[PF_NS_KINDS]; /* the keeper's own namespaces, to compare with */
 	int userns_fd, mntns_fd;  /* held, so that the upper can be read after everything is dead */
 	int temp_fd;              /* the tmpfs of /tmp and the others, for disk_limit; -1 unknown */
 	struct pf_list protect;
@@ -134,6 +135,9 @@ char *pf__tools_path(const struct pf_policy *p); /* directories of --tools for P
 /* greet.c */
 void pf__greet_hello(struct pf_container *c, const struct pf_box_spec *spec);
 void pf__greet_receipt(struct pf_container *c, const struct pf_box_spec *spec);
+
+/* inspect.c: inodes of the calling process's own namespaces; 0 unknown */
+void pf__namespaces_own(uint64_t out[PF_NS_KINDS]);
 
 int pf__container_probe(struct pf_probe *out, struct pf_error *err);
 int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err);

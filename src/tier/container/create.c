@@ -282,6 +282,7 @@ int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, st
 		pf__container_destroy(&c->box);
 		return r;
 	}
+	pf__namespaces_own(c->host_ns);
 	pf__greet_hello(c, spec);
 	pf__greet_receipt(c, spec);
 	*out = &c->box;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -73,7 +74,16 @@ static uint64_t namespace_inode(int procfd, const char *who, const char *which)
 	return sscanf(text, "%*[a-z_]:[%llu]", &v) == 1 ? v : 0;
 }
 
-static void read_namespaces(int procfd, pid_t pid, struct pf_outside *out)
+void pf__namespaces_own(uint64_t out[PF_NS_KINDS])
+{
+	PF_AUTO_CLOSE int procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	unsigned i;
+
+	for (i = 0; i < PF_NS_KINDS; i++)
+		out[i] = namespace_inode(procfd, "self", pf_ns_names[i]);
+}
+
+static void read_namespaces(const struct pf_container *c, int procfd, pid_t pid, struct pf_outside *out)
 {
 	char who[16];
 	unsigned i;
@@ -81,7 +91,7 @@ static void read_namespaces(int procfd, pid_t pid, struct pf_outside *out)
 	snprintf(who, sizeof(who), "%d", pid);
 	for (i = 0; i < PF_NS_KINDS; i++) {
 		out->ns[i] = namespace_inode(procfd, who, pf_ns_names[i]);
-		out->ns_own[i] = out->ns[i] && out->ns[i] != namespace_inode(procfd, "self", pf_ns_names[i]);
+		out->ns_own[i] = out->ns[i] && c->host_ns[i] && out->ns[i] != c->host_ns[i];
 	}
 }
 
@@ -106,23 +116,27 @@ static char *read_cgroup(const struct pf_container *c, int procfd, pid_t pid, ui
 	return NULL;
 }
 
+/* The type of the file system at its root, by its magic number (statfs(2)). */
 static char *read_root_fs(int procfd, pid_t pid)
 {
-	PF_AUTO_BUF struct pf_buf text = {0};
-	char path[64], *line, *save = NULL;
+	static const struct {
+		long magic;
+		const char *name;
+	} known_types[] = {{0x01021994, "tmpfs"}, {0x794c7630, "overlay"}, {0xe0f5e1e2, "erofs"}, {0xef53, "ext4"}};
+	PF_AUTO_CLOSE int fd = -1;
+	struct statfs s;
+	char path[64];
+	unsigned i;
 
-	snprintf(path, sizeof(path), "%d/mountinfo", pid);
-	if (pf_read_file(procfd, path, &text, 1 << 20) < 0 || !text.data)
+	snprintf(path, sizeof(path), "%d/root", pid);
+	fd = openat(procfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstatfs(fd, &s) < 0)
 		return NULL;
-	for (line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char at[8], type[32];
-		const char *dash = strstr(line, " - ");
-
-		if (dash && sscanf(line, "%*s %*s %*s %*s %7s", at) == 1 && strcmp(at, "/") == 0 &&
-		    sscanf(dash + 3, "%31s", type) == 1)
-			return strdup(type);
-	}
-	return NULL;
+	for (i = 0; i < PF_ARRAY_SIZE(known_types); i++)
+		if ((long)s.f_type == known_types[i].magic)
+			return strdup(known_types[i].name);
+	snprintf(path, sizeof(path), "0x%lx", (unsigned long)s.f_type);
+	return strdup(path);
 }
 
 static int64_t known(uint64_t v)
@@ -185,7 +199,7 @@ int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_r
 	if (st.nspid != (int)ready->pid || st.ppid != c->init_pid)
 		return pf_fail(err, -EPROTO, "the process that waits is not the child of init that it says it is");
 	copy_status(&st, &o);
-	read_namespaces(procfd, o.pid, &o);
+	read_namespaces(c, procfd, o.pid, &o);
 	read_limits(c, &o);
 	o.cgroup = read_cgroup(c, procfd, o.pid, exec);
 	o.root_fs = read_root_fs(procfd, o.pid);

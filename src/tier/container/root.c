@@ -18,6 +18,7 @@
 #include "linux/mount.h"
 #include "tier/container/container.h"
 
+#define PF_OVERFLOW_UID 65534u /* how an id that is not mapped appears (/proc/sys/kernel/overflowuid) */
 #define SAFE (PF_MNT_NOSUID | PF_MNT_NODEV)
 
 /* Make dir/path and its parents where they are missing; returns it opened (O_PATH). Links on the way are refused. */
@@ -74,8 +75,6 @@ static int attach_source(int root, const struct pf_source *s, struct pf_error *e
 		at = make_dirs(root, s->to, err);
 		return at < 0 ? at : pf_mount_attach(s->fd, at, "", err);
 	}
-	if (s->kind == PF_SRC_DEVICE && !S_ISCHR(st.st_mode))
-		return pf_fail(err, -ENODEV, "'%s' on the host is not a character device", s->from);
 	leaf = strrchr(s->to, '/') + 1;
 	snprintf(parent, sizeof(parent), "%.*s", (int)(leaf - s->to), s->to);
 	at = make_dirs(root, parent, err);
@@ -109,8 +108,17 @@ static int make_root(struct pf_error *err)
 	return r < 0 ? r : pf_take_fd(&fd);
 }
 
-/* /dev: a tmpfs with what an ordinary program expects, its own pseudo-terminals, and no more. The devices
- * themselves are attached as sources. */
+static int attach_device(int dev, const struct pf_source *s, struct pf_error *err)
+{
+	const char *name = strrchr(s->to, '/') + 1;
+	struct stat st;
+
+	if (fstat(s->fd, &st) < 0 || !S_ISCHR(st.st_mode))
+		return pf_fail(err, -ENODEV, "'%s' on the host is not a character device", s->from);
+	return make_file(dev, name, err) < 0 ? err->code : pf_mount_attach(s->fd, dev, name, err);
+}
+
+/* /dev: a tmpfs with what an ordinary program expects, its own pseudo-terminals, and no more. */
 static int make_dev(const struct pf_child_args *a, int root, struct pf_error *err)
 {
 	static const char *const options[] = {"mode=755", "size=64k", "nr_inodes=256", NULL};
@@ -138,6 +146,9 @@ static int make_dev(const struct pf_child_args *a, int root, struct pf_error *er
 	pts = pf_mount_new("devpts", a->who->shared ? without : with_group, PF_MNT_NOSUID | PF_MNT_NOEXEC, err);
 	if (pts < 0)
 		return pts;
+	for (i = 0; i < a->sources->count; i++)
+		if (a->sources->item[i].kind == PF_SRC_DEVICE && (r = attach_device(dev, &a->sources->item[i], err)) < 0)
+			return r;
 	return pf_mount_attach(pts, dev, "pts", err);
 }
 
@@ -150,6 +161,13 @@ static const char *const masked[] = {"acpi",	  "asound",	 "interrupts",	"kcore",
 				     "kpagecount", "kpageflags",  "slabinfo",	 "sysrq-trigger"};
 static const char *const read_only[] = {"bus", "fs", "irq", "sys"};
 
+/* The host's root owns it, whom no id of the sandbox is, and it lets nobody else in: kcore, kallsyms' neighbours, sysrq-trigger.
+ * Covering it would cost a mount and refuse nothing more. */
+static bool closed_to_all(const struct stat *st)
+{
+	return st->st_uid == PF_OVERFLOW_UID && !(st->st_mode & 077);
+}
+
 static int cover(int root, int proc, const char *name, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int with = -1;
@@ -158,6 +176,8 @@ static int cover(int root, int proc, const char *name, struct pf_error *err)
 
 	if (fstatat(proc, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0; /* this kernel has no such entry */
+	if (closed_to_all(&st))
+		return 0;
 	with = pf_mount_clone(root, S_ISDIR(st.st_mode) ? "var/empty" : "dev/null", err);
 	if (with < 0)
 		return with;
@@ -173,9 +193,13 @@ static int cover(int root, int proc, const char *name, struct pf_error *err)
 static int freeze_entry(int proc, const char *name, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int copy = -1;
+	struct stat st;
 	int r;
 
-	if (faccessat(proc, name, F_OK, 0) < 0)
+	if (fstatat(proc, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	/* what is in /proc/sys belongs to the namespaces' own root in part; the others are the host root's throughout */
+	if (st.st_uid == PF_OVERFLOW_UID && strcmp(name, "sys") != 0)
 		return 0;
 	copy = pf_mount_clone(proc, name, err);
 	if (copy < 0)
@@ -293,7 +317,7 @@ int pf__root_build(const struct pf_child_args *a, struct pf_handoff *hand, struc
 	    (r = make_temp(a, root, hand, err)) < 0)
 		return r;
 	for (i = 0; i < a->sources->count; i++)
-		if (a->sources->item[i].to && (r = attach_source(root, &a->sources->item[i], err)) < 0)
+		if (a->sources->item[i].kind == PF_SRC_TREE && (r = attach_source(root, &a->sources->item[i], err)) < 0)
 			return pf_wrap(err, "%s", a->sources->item[i].to);
 	if ((r = make_proc(a, root, err)) < 0 || (r = attach_workspace(a, root, hand, err)) < 0)
 		return r;
