@@ -174,10 +174,15 @@ static int put_hunks(const struct side *a, const struct side *b, const struct pf
 
 int pf__diff_lines(struct pf__text a, struct pf__text b, const struct pf__diff_out *out)
 {
-	size_t na = count_lines(a), nb = count_lines(b);
 	struct side sa = {0}, sb = {0};
+	size_t na, nb;
 	int r;
 
+	/* no pointer arithmetic on the NULL of an empty text */
+	a.s = a.n ? a.s : "";
+	b.s = b.n ? b.s : "";
+	na = count_lines(a);
+	nb = count_lines(b);
 	if (a.n == b.n && (a.n == 0 || memcmp(a.s, b.s, a.n) == 0))
 		return 0;
 	if (na > LINES_MAX || nb > LINES_MAX || a.n > BYTES_MAX || b.n > BYTES_MAX || na == 0 || nb == 0)

@@ -105,8 +105,9 @@ static void random_op(uint64_t *seed, int at)
 static int mount_overlay(struct place *p, bool masked)
 {
 	char options[512], merged[96];
-	PF_AUTO_CLOSE int m = dir_at(p->fd, "merged"), w = dir_at(p->fd, "work");
 
+	close(dir_at(p->fd, "merged"));
+	close(dir_at(p->fd, "work"));
 	snprintf(merged, sizeof(merged), "%s/merged", p->dir);
 	snprintf(options, sizeof(options),
 		 "volatile,lowerdir=%s%s%s%s/ws,upperdir=%s/upper,workdir=%s/work,%s", masked ? p->dir : "",

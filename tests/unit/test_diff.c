@@ -136,7 +136,7 @@ static void test_as_it_is_now(void **state)
 {
 	struct place *p = *state;
 	struct pf_changeset c;
-	PF_AUTO_BUF struct pf_buf b = {0}, after = {0};
+	PF_AUTO_BUF struct pf_buf b = {0};
 
 	put(p->fd, "outside/f", "outside\n");
 	put(p->ws, "d/f", "old\n");
