@@ -4,8 +4,8 @@
  *
  * pf_change_collect() walks an overlay upper and spills it into a directory of the state:
  *
- *      STATE/changes/ID/meta.json   id, workspace (base64 where not UTF-8), times, command, counts, owner
- * base STATE/changes/ID/manifest    one JSON object a line, sorted by path (parents first)
+ *      STATE/changes/ID/meta.json   id, workspace (base64 where not UTF-8), times, command, counts
+ *      STATE/changes/ID/manifest    one JSON object a line, sorted by path (parents first)
  *      STATE/changes/ID/blobs/N     contents of added and modified regular files, N from 1
  *
  * While it is written the directory is called ".ID"; a set is there whole or not at all. meta.json also

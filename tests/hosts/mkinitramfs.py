@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Debian's, with the libraries that ldd names; looked for on PATH.
 PROGRAMS = """
     bash sh cat ls cp mv rm ln mkdir rmdir touch chmod chown env true false echo sleep dd head tail sort wc seq stat id
-    yes tee uname mktemp base64 sha256sum truncate readlink dirname basename find grep sed git setpriv unshare timeout
+    yes tee uname mktemp base64 sha256sum truncate readlink dirname basename find grep sed git setpriv unshare timeout rename.ul
 """.split()
 
 # "busybox mount" and the like come from here; it is also the interpreter of init.

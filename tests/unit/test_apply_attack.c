@@ -97,7 +97,7 @@ static void test_racing_link(void **state)
 			;
 		syscall(SYS_renameat2, p->ws, "d", p->ws, "l", RENAME_EXCHANGE);
 	}
-	for (int i = 0; i < 2000 && (i < 500 || done == 0); i++) {
+	for (int i = 0; i < 10000 && (i < 2000 || done == 0); i++) {
 		struct pf_apply_report report;
 
 		done += apply(p, &c, true, &report) == 0;

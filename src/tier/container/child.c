@@ -130,7 +130,7 @@ static int await_map(const struct pf_child_args *a, struct pf_error *err)
 static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf_error *err)
 {
 	const char *breaks = a->spec->breaks;
-	uint32_t builder = a->who->uid_base == UINT32_MAX ? a->who->user : 0;
+	uint32_t builder = a->who->shared ? a->who->user : 0;
 	struct pf_handoff hand = {-1, -1};
 	int root, r;
 

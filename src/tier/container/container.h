@@ -109,7 +109,8 @@ struct pf_container {
 	uint64_t host_ns[PF_NS_KINDS]; /* the keeper's own namespaces, to compare with */
 	int userns_fd, mntns_fd;  /* held, so that the upper can be read after everything is dead */
 	int temp_fd;              /* the tmpfs of /tmp and the others, for disk_limit; -1 unknown */
-	struct pf_list protect;
+	struct pf_list protect;   /* borrowed from the policy */
+	int image_lock;           /* shared, on the image's /etc */
 	bool late_groups;         /* groups are made while the child builds: v1, as root */
 	struct pf_sources groups; /* those late ones */
 	int sync;                 /* the handoff is still to come; -1 once it came */

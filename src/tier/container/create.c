@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -165,6 +166,15 @@ int pf__container_settle(struct pf_box *b, struct pf_error *err)
 	return 0;
 }
 
+/* While it lives its /etc is in use: who makes a newer copy leaves one alone that is locked (image/host.h). */
+static int hold_image(struct pf_container *c, const struct pf_host_image *image, struct pf_error *err)
+{
+	c->image_lock = open(image->etc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->image_lock < 0 || flock(c->image_lock, LOCK_SH | LOCK_NB) < 0)
+		return pf_fail_errno(err, "cannot hold %s", image->etc);
+	return 0;
+}
+
 /* --- create --------------------------------------------------------------------------- */
 
 /* Test builds, as root: the host's own ids; init with the command's. */
@@ -190,7 +200,7 @@ static struct pf_container *new_container(const struct pf_box_spec *spec)
 	if (!c)
 		return NULL;
 	c->box.tier = &pf_tier_container;
-	c->box.sock = c->init_pidfd = c->userns_fd = c->mntns_fd = c->temp_fd = c->sync = -1;
+	c->box.sock = c->init_pidfd = c->userns_fd = c->mntns_fd = c->temp_fd = c->sync = c->image_lock = -1;
 	c->ws = (struct pf_workspace_plan){.fd = -1, .scratch_fd = -1, .overlay_fd = -1};
 	c->id = strdup(spec->id);
 	c->protect = spec->policy->protect; /* borrowed: the sandbox keeps its policy for as long as its box */
@@ -211,7 +221,7 @@ static int prepare(struct pf_container *c, const struct pf_box_spec *spec, struc
 		return r;
 	break_identity(spec->breaks, &c->who);
 	if ((r = pf__workspace_plan(spec, &c->who, &c->ws, err)) < 0 ||
-	    (r = pf_host_image_get(spec->dirs->state, image, err)) < 0)
+	    (r = pf_host_image_get(spec->dirs->state, image, err)) < 0 || (r = hold_image(c, image, err)) < 0)
 		return r;
 	if ((r = pf__show_all(sources, spec, image, err)) < 0)
 		return r;

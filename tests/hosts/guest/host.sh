@@ -38,7 +38,11 @@ load() {
 
 # user COMMAND...: as an ordinary user without sub-ids, session or bus
 user() {
-	setpriv --reuid=1000 --regid=1000 --clear-groups -- \
+	as_user "$@"
+}
+
+as_user() {
+	${EXEC:+exec} setpriv --reuid=1000 --regid=1000 --clear-groups -- \
 		env -i PATH=$PATH LANG=$LANG HOME=/home/tester USER=tester ${STATE:+PINFOLD_STATE=$STATE} "$@"
 }
 
@@ -57,7 +61,7 @@ delegated() {
 	chown 1000:1000 $group $group/cgroup.{procs,subtree_control,threads}
 	(
 		echo $BASHPID >$group/cgroup.procs
-		user "$@"
+		EXEC=1 as_user "$@" # nobody else may be left in the group
 	)
 }
 
