@@ -9,11 +9,11 @@
 #   make lint format install clean deps
 #
 #   O=DIR     build directory            V=1       print commands
-#   CC=clang  another compiler           SAN=asan|ubsan   sanitizers (see HACKING.md)
+#   CC=clang  another compiler           SAN=asan|ubsan   programs for tests, under sanitizers, in build-$(SAN)
 
-O ?= build
-V ?= 0
 SAN ?=
+O ?= build$(if $(SAN),-$(SAN))
+V ?= 0
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 20
@@ -40,14 +40,13 @@ LIBGCC := $(shell gcc -print-libgcc-file-name)
 MUSL_LINK = $(CC) -static -no-pie -nostdlib -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,relro -o $@ $(MUSL_LIB)/crt1.o $(MUSL_LIB)/crti.o \
 	$(filter %.o %.a,$^) -L$(MUSL_LIB) -Wl,--start-group -lc $(LIBGCC) -Wl,--end-group $(MUSL_LIB)/crtn.o
 
-# Undefined behaviour traps in musl builds; there is no run-time to report it.
-ifeq ($(SAN),ubsan)
-MUSL_CFLAGS += -fsanitize=undefined -fsanitize-undefined-trap-on-error
-endif
+# In musl builds undefined behaviour traps; there is no run-time to report it.
+TRAP_CFLAGS := $(MUSL_CFLAGS) -fsanitize=undefined -fsanitize-undefined-trap-on-error -DPF_SAN_BUILD
 
-# Unit tests and fuzzers are glibc programs under ASan and UBSan.
+# Unit tests and fuzzers are glibc programs under ASan and UBSan, and so is one build of the shipped programs.
 HOST_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-HOST_CFLAGS := $(BASE_CFLAGS) $(HOST_SAN)
+HOST_CFLAGS := $(BASE_CFLAGS) $(HOST_SAN) -DPF_SAN_BUILD
+HOST_LINK = $(CC) $(HOST_SAN) -o $@ $(filter %.o %.a,$^)
 FUZZ_CC := clang
 FUZZ_CFLAGS := $(BASE_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 
@@ -72,7 +71,7 @@ GEN := $(O)/gen/syscall_filter.h
 .PHONY: all
 all: $(O)/pinfold $(O)/libexec/pinfold/pinfold-init $(O)/libpinfold.a
 
-# --- flavours: musl (ships), break (musl, test builds with PF_BREAK), host (glibc, ASan), fuzz
+# --- flavours: musl (ships), break (musl, test builds with PF_BREAK), trap (musl, UBSan), host (glibc, ASan), fuzz
 # 1: flavour  2: compiler  3: flags
 define flavour
 $(O)/obj/$(1)/%.o: src/%.c | $(GEN)
@@ -84,6 +83,7 @@ $(O)/obj/$(1)/libinner.a: $(SRC_INNER:src/%.c=$(O)/obj/$(1)/%.o)
 endef
 $(eval $(call flavour,musl,$$(CC),$$(MUSL_CFLAGS)))
 $(eval $(call flavour,break,$$(CC),$$(MUSL_CFLAGS) -DPF_BREAK_BUILD))
+$(eval $(call flavour,trap,$$(CC),$$(TRAP_CFLAGS)))
 $(eval $(call flavour,host,$$(CC),$$(HOST_CFLAGS)))
 $(eval $(call flavour,fuzz,$$(FUZZ_CC),$$(FUZZ_CFLAGS)))
 
@@ -96,18 +96,23 @@ $(O)/gen/mkfilter: tools/mkfilter.c src/linux/seccomp_table.c src/linux/seccomp_
 $(O)/gen/syscall_filter.h: $(O)/gen/mkfilter
 	$(call say,GEN,$@)$< > $@.tmp && mv $@.tmp $@
 
-$(O)/pinfold: $(SRC_CLI:src/%.c=$(O)/obj/musl/%.o) $(O)/obj/musl/libpinfold.a
-	$(call say,LINK,$@)$(MUSL_LINK)
-$(O)/libexec/pinfold/pinfold-init: $(SRC_INIT:src/%.c=$(O)/obj/musl/%.o) $(O)/obj/musl/libinner.a
-	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
-$(O)/libpinfold.a: $(O)/obj/musl/libpinfold.a
+# 1: directory  2: flavour  3: how to link
+define programs
+$(1)/pinfold: $(SRC_CLI:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libpinfold.a
+	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
+$(1)/libexec/pinfold/pinfold-init: $(SRC_INIT:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libinner.a
+	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
+endef
+SHIPPED := $(if $(SAN),$(if $(filter asan,$(SAN)),host,trap),musl)
+SHIPPED_LINK := $(if $(filter asan,$(SAN)),HOST_LINK,MUSL_LINK)
+$(eval $(call programs,$(O),$(SHIPPED),$(SHIPPED_LINK)))
+$(O)/libpinfold.a: $(O)/obj/$(SHIPPED)/libpinfold.a
 	$(call say,COPY,$@)cp $< $@
 
-# Test builds: PF_BREAK takes single defences off, to prove that each attack's test can fail.
-$(O)/break/pinfold: $(SRC_CLI:src/%.c=$(O)/obj/break/%.o) $(O)/obj/break/libpinfold.a
-	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
-$(O)/break/libexec/pinfold/pinfold-init: $(SRC_INIT:src/%.c=$(O)/obj/break/%.o) $(O)/obj/break/libinner.a
-	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
+# Test builds: PF_BREAK takes single defences off, to prove that each attack's test can fail; sanitizers watch tests/san.
+$(eval $(call programs,$(O)/break,break,MUSL_LINK))
+$(eval $(call programs,$(O)/ubsan,trap,MUSL_LINK))
+$(eval $(call programs,$(O)/asan,host,HOST_LINK))
 
 # --- unit tests ------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(O)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -186,19 +187,30 @@ static struct sample run_row(const struct table *t, const struct row *row, int e
 	return (row->live ? live_run : spawn_run)(t, row, err_fd);
 }
 
-/* What a first run that failed left in fd, as one line. */
+static void describe_end(const struct sample *s, char *out, size_t cap)
+{
+	if (s->timed_out)
+		snprintf(out, cap, "time is up");
+	else if (s->status < 0)
+		snprintf(out, cap, "it did not run");
+	else if (WIFSIGNALED(s->status))
+		snprintf(out, cap, "signal %d", WTERMSIG(s->status));
+	else
+		snprintf(out, cap, "exit %d", WEXITSTATUS(s->status));
+}
+
+/* How a first run that failed ended and what it left in fd, as one line. */
 static void keep_reason(struct row *row, int fd, const struct sample *s)
 {
-	ssize_t n;
-	char text[160] = "", *p;
+	char text[160] = "", end[32], *p;
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 
-	n = pread(fd, text, sizeof(text) - 1, 0);
 	text[n > 0 ? n : 0] = '\0';
 	for (p = text; *p; p++)
 		if (*p == '\n')
 			*p = p[1] ? ' ' : '\0';
-	snprintf(row->why, sizeof(row->why), "%s (status %#x)%s%s", s->timed_out ? "time is up" : "it failed",
-		 (unsigned)s->status, *text ? ": " : "", text);
+	describe_end(s, end, sizeof(end));
+	snprintf(row->why, sizeof(row->why), "%s%s%s", end, *text ? ": " : "", text);
 }
 
 static int warm_up(struct table *t, struct row *row)

@@ -148,13 +148,19 @@ void print_table(const struct table *t, FILE *out)
 
 /* --- JSON ---------------------------------------------------------------------------------- */
 
-static void key_number(struct pf_jsonw *w, const char *key, double v)
+/* Four digits behind the point: 0.1 us is finer than any of this. */
+static void number(struct pf_jsonw *w, double v)
 {
-	pf_jsonw_key(w, key);
 	if (isnan(v))
 		pf_jsonw_null(w);
 	else
-		pf_jsonw_double(w, v);
+		pf_jsonw_double(w, round(v * 1e4) / 1e4);
+}
+
+static void key_number(struct pf_jsonw *w, const char *key, double v)
+{
+	pf_jsonw_key(w, key);
+	number(w, v);
 }
 
 static void key_samples(struct pf_jsonw *w, const struct table *t, const struct row *row)
@@ -163,12 +169,8 @@ static void key_samples(struct pf_jsonw *w, const struct table *t, const struct 
 
 	pf_jsonw_key(w, "samples_ms");
 	pf_jsonw_begin(w, '[');
-	for (i = 0; i < t->runs; i++) {
-		if (isnan(row->ms[i]))
-			pf_jsonw_null(w);
-		else
-			pf_jsonw_double(w, row->ms[i]);
-	}
+	for (i = 0; i < t->runs; i++)
+		number(w, row->ms[i]);
 	pf_jsonw_end(w, ']');
 }
 

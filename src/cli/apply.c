@@ -127,6 +127,7 @@ static int refused(const struct request *q, const struct pf_apply_report *rep)
 		add_lines(&out, "conflict ", &rep->conflicts);
 	if (!q->how.allow_protected)
 		add_lines(&out, "protected", &rep->protected_paths);
+	add_lines(&out, "note:", &rep->notes);
 	code = pf_cli_out(&out);
 	pf_cli_say("nothing was %s; %s%s%s", q->how.dry_run ? "tried" : "written",
 		   rep->conflicts.count ? "--force writes over conflicts" : "",
@@ -141,6 +142,7 @@ static int applied(const struct request *q, const struct pf_changeset *set, cons
 	int code;
 
 	add_lines(&out, q->how.dry_run ? "would apply" : "applied", &rep->applied);
+	add_lines(&out, "note:", &rep->notes);
 	code = pf_cli_out(&out);
 	if (rep->applied.count == 0)
 		pf_cli_say("nothing to apply: %s", set->count ? "no path matches, or all is as it should be"

@@ -6,10 +6,19 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/san.h"
 #include "base/str.h"
 #include "cli/cli.h"
 
 #include "pinfold.h"
+
+#ifdef PF_SAN_BUILD
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return PF_SAN_EXIT ":detect_leaks=1";
+}
+#endif
 
 static const struct pf_verb *const verbs[] = {
 	&pf_verb_run,  &pf_verb_ls,	&pf_verb_diff,	 &pf_verb_apply,
@@ -104,6 +113,7 @@ int main(int argc, char **argv)
 	const struct pf_verb *v;
 
 	fill_standard_fds();
+	pf_san_bug("host");
 	if (argc < 2) {
 		overview(&out);
 		pf_write_full(STDERR_FILENO, out.data, out.len);

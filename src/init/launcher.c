@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/san.h"
 #include "init/init.h"
 #include "linux/caps.h"
 #include "linux/landlock.h"
@@ -396,6 +397,7 @@ void in__launcher_main(const struct init *in, const struct pf_msg_prepare *m, in
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
+	pf_san_bug("launcher");
 	must(&l, send_ready(&l, &err), &err);
 	read_start(&l, &start);
 	become(&l, &start);

@@ -227,6 +227,29 @@ int pf__cg_host_read(struct pf__cg_host *h, struct pf_error *err)
 	return 0;
 }
 
+unsigned pf__cg_only_v2(struct pf__cg_host *h, unsigned wanted)
+{
+	wanted &= PF__CG_LIMITS;
+	for (unsigned bit = 1; bit < PF__CG_CPUACCT; bit <<= 1) {
+		if (pf__cg_slot(h, bit)->path)
+			wanted &= ~bit;
+	}
+	return pf__cg_slot(h, PF__CG_V2)->path ? wanted : 0;
+}
+
+bool pf_cgroup_wants_v2(const struct pf_cg_limits *limits)
+{
+	struct pf__cg_host h = {0};
+	bool wants = true;
+
+	if (read_text("/proc/self/cgroup", &h.self, SELF_MAX, NULL) == 0 && h.self.data) {
+		pf__cg_parse_self(h.self.data, &h);
+		wants = pf__cg_only_v2(&h, pf__cg_wanted(limits)) != 0;
+	}
+	pf__cg_host_free(&h);
+	return wants;
+}
+
 void pf__cg_host_free(struct pf__cg_host *h)
 {
 	pf_buf_free(&h->self);
@@ -257,7 +280,7 @@ int pf__cg_slot_dir(const struct pf__cg_slot *s, char out[PATH_MAX])
 	rest = below(s->path, s->root);
 	if (!rest || climbs(s->path))
 		return -EXDEV;
-	n = snprintf(out, PATH_MAX, "%s%s", strcmp(s->point, "/") == 0 ? "" : s->point, rest);
+	n = snprintf(out, PATH_MAX, "%s%s", strcmp(s->point, "/") == 0 && *rest ? "" : s->point, rest);
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 

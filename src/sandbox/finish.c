@@ -49,6 +49,8 @@ static void take_receipt(struct pf_exec *e)
 	(void)err;
 #ifdef PF_BREAK_BUILD
 	r->build = "test build: PF_BREAK";
+#elif defined(PF_SAN_BUILD)
+	r->build = "sanitizer build";
 #endif
 }
 

@@ -77,9 +77,21 @@ int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 	return r < 0 ? pf_fail(err, r, "cannot write %s/%s: %s", s->dirs.runtime, path, strerror(-r)) : 0;
 }
 
+/* Two names and the directory: what is there unless something went wrong. */
+static bool removed_at_once(const struct pf_sandbox *s)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/meta", s->id);
+	unlinkat(s->run_fd, path, 0);
+	snprintf(path, sizeof(path), "%s/lock", s->id);
+	unlinkat(s->run_fd, path, 0);
+	return unlinkat(s->run_fd, s->id, AT_REMOVEDIR) == 0;
+}
+
 void pf__rundir_remove(struct pf_sandbox *s)
 {
-	if (s->run_fd >= 0 && s->id[0])
+	if (s->run_fd >= 0 && s->id[0] && !removed_at_once(s))
 		pf_remove_tree(s->run_fd, s->id);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);

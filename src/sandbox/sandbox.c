@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/san.h"
 #include "base/str.h"
 #include "linux/seccomp.h"
 
@@ -62,6 +63,10 @@ int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *pl
 	struct pf_sweep swept;
 	int r;
 
+	if (pf_san_refused()) {
+		free(s);
+		return pf_fail(err, -ENOTSUP, "a sanitizer build is for tests");
+	}
 	if (!s)
 		return pf_fail(err, -ENOMEM, "out of memory");
 	s->run_fd = s->lock_fd = -1;

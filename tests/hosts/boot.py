@@ -128,7 +128,7 @@ def _make_disk(path):
 
 
 def _qemu(kernel, initramfs, disk, folder, extra):
-    append = f"console=ttyS0 quiet loglevel=4 panic=-1 random.trust_cpu=on {extra}".strip()
+    append = f"console=ttyS0 quiet loglevel=4 panic=-1 no_timer_check random.trust_cpu=on {extra}".strip()
     return [QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "768", "-nodefaults", "-display", "none",
             "-no-user-config", "-no-reboot", "-kernel", kernel.image, "-initrd", initramfs, "-append", append,
             "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe",

@@ -134,7 +134,6 @@ void pf__container_destroy(struct pf_box *b)
 	close_fd(&b->sock);
 	close_fd(&c->init_pidfd);
 	close_fd(&c->userns_fd);
-	close_fd(&c->mntns_fd);
 	close_fd(&c->temp_fd);
 	close_fd(&c->sync);
 	close_fd(&c->image_lock);

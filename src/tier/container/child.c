@@ -23,6 +23,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/san.h"
 #include "linux/caps.h"
 #include "linux/mount.h"
 #include "tier/container/container.h"
@@ -102,11 +103,15 @@ static int arrange_fds(const struct pf_child_args *a, struct init_fds *out, stru
 
 static int null_stdio(struct pf_error *err)
 {
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), i;
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), i, count = 3;
+
+#ifdef PF_SAN_BUILD
+	count = 2; /* reports go to the caller's stderr */
+#endif
 
 	if (fd < 0)
 		return pf_fail_errno(err, "cannot open the sandbox's /dev/null");
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < count; i++)
 		if (dup2(fd, i) < 0)
 			return pf_fail_errno(err, "cannot set up standard streams");
 	return 0;
@@ -187,7 +192,6 @@ static uint64_t init_caps(const struct pf_child_args *a)
 void pf__child_main(const struct pf_child_args *a)
 {
 	static char *const argv[] = {(char *)(uintptr_t) "pinfold-init", NULL};
-	static char *const envp[] = {NULL};
 	struct init_fds fds = {-1, a->sync};
 	struct pf_error err = {0};
 	int r;
@@ -195,13 +199,14 @@ void pf__child_main(const struct pf_child_args *a)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	reset_signals();
 	setsid();
+	pf_san_bug("child");
 	r = set_up(a, &fds, &err);
 	if (r == 0)
 		r = pf_caps_ambient(init_caps(a), &err);
 	if (r == 0) {
 		/* cleared by the change of credentials: the second line behind end of file on the socket (prctl(2)) */
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		syscall(SYS_execveat, fds.program, "", argv, envp, AT_EMPTY_PATH);
+		syscall(SYS_execveat, fds.program, "", argv, pf_san_env(), AT_EMPTY_PATH);
 		pf_fail_errno(&err, "cannot start pinfold-init");
 	}
 	pf__handoff_fail(fds.sync, &err);

@@ -2,11 +2,12 @@
 /*
  * The change set of a cow workspace, taken when nothing runs inside any more. As root the host reads the
  * upper itself. As a user it forks a helper into the sandbox's user namespace, where files of mode
- * 000 or of sub-uids can be read; the mount namespace is held open for it.
+ * 000 or of sub-uids can be read; the upper itself is reached by a descriptor that the child handed out.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +19,18 @@
 #include "linux/mount.h"
 #include "tier/container/container.h"
 
+/* Possible only once init was executed inside (before, the kernel shows an unprivileged caller nothing of it), and as
+ * long as it lives: so at the first look at a launcher. */
+void pf__collect_hold(struct pf_container *c)
+{
+	char path[64];
+
+	if (c->ws.mode != PF_WS_COW || c->who.host_root || c->userns_fd >= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", c->init_pid);
+	c->userns_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static void describe_collect(const struct pf_container *c, int upper, int lower, struct pf_collect *what)
 {
 	*what = (struct pf_collect){
@@ -28,6 +41,7 @@ static void describe_collect(const struct pf_container *c, int upper, int lower,
 		.gid_base = c->who.uid_base,
 		.uid_fixed = 1,
 		.protect = &c->protect,
+		.masked = &c->ws.masks,
 		.workspace = c->ws.host_path,
 		.command = c->box.command ? c->box.command : "",
 		.id = c->id,
@@ -102,5 +116,7 @@ int pf__container_collect(struct pf_box *b, int changes_fd, struct pf_changeset 
 		return pf_fail(err, -ENOENT, "this sandbox has no cow workspace");
 	if (!c->stopped)
 		return pf_fail(err, -EBUSY, "the sandbox still runs");
+	if (!c->who.host_root && c->userns_fd < 0)
+		return pf_fail(err, -EIO, "the sandbox died before it ran anything");
 	return c->who.host_root ? collect_here(c, changes_fd, out, err) : collect_in_helper(c, changes_fd, out, err);
 }

@@ -107,7 +107,7 @@ struct pf_container {
 	pid_t init_pid;           /* host pid of pinfold-init; 0 once reaped */
 	int init_pidfd;
 	uint64_t host_ns[PF_NS_KINDS]; /* the keeper's own namespaces, to compare with */
-	int userns_fd, mntns_fd;  /* held, so that the upper can be read after everything is dead */
+	int userns_fd;            /* as a user: held, so that the upper can be read after everything is dead */
 	int temp_fd;              /* the tmpfs of /tmp and the others, for disk_limit; -1 unknown */
 	struct pf_list protect;   /* borrowed from the policy */
 	int image_lock;           /* shared, on the image's /etc */
@@ -144,6 +144,7 @@ int pf__container_probe(struct pf_probe *out, struct pf_error *err);
 int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err);
 int pf__container_settle(struct pf_box *b, struct pf_error *err);
 int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_ready *ready, struct pf_outside *out, struct pf_error *err);
+void pf__collect_hold(struct pf_container *c);
 int pf__container_collect(struct pf_box *b, int changes_fd, struct pf_changeset *out, struct pf_error *err);
 void pf__container_stop(struct pf_box *b);
 void pf__container_destroy(struct pf_box *b);

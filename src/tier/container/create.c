@@ -114,14 +114,6 @@ static int clone_failed(struct pf_error *err)
 	return pf_fail_errno(err, "cannot clone into new namespaces");
 }
 
-static int open_ns(pid_t pid, const char *which)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, which);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
 static int let_go(struct pf_container *c, const struct pf_child_args *args, struct pf_error *err)
 {
 	int r;
@@ -159,10 +151,6 @@ int pf__container_settle(struct pf_box *b, struct pf_error *err)
 	c->temp_fd = hand.temp_fd;
 	if (hand.scratch_fd >= 0)
 		c->ws.scratch_fd = hand.scratch_fd;
-	if (c->ws.mode == PF_WS_COW && !c->who.host_root) {
-		c->userns_fd = open_ns(c->init_pid, "user");
-		c->mntns_fd = open_ns(c->init_pid, "mnt");
-	}
 	return 0;
 }
 
@@ -200,7 +188,7 @@ static struct pf_container *new_container(const struct pf_box_spec *spec)
 	if (!c)
 		return NULL;
 	c->box.tier = &pf_tier_container;
-	c->box.sock = c->init_pidfd = c->userns_fd = c->mntns_fd = c->temp_fd = c->sync = c->image_lock = -1;
+	c->box.sock = c->init_pidfd = c->userns_fd = c->temp_fd = c->sync = c->image_lock = -1;
 	c->ws = (struct pf_workspace_plan){.fd = -1, .scratch_fd = -1, .overlay_fd = -1};
 	c->id = strdup(spec->id);
 	c->protect = spec->policy->protect; /* borrowed: the sandbox keeps its policy for as long as its box */

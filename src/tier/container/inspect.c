@@ -188,6 +188,7 @@ int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_r
 
 	if (procfd < 0)
 		return pf_fail_errno(err, "cannot open /proc");
+	pf__collect_hold(c);
 	o.pid = find_launcher(c, procfd, exec, ready->pid);
 	if (o.pid <= 0)
 		return pf_fail(err, -ESRCH, "the host cannot find the process that waits to become the command");
