@@ -89,11 +89,6 @@ class Bench:
         git = ["git", "-C", where, "-c", "user.name=bench", "-c", "user.email=bench@example.invalid"]
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "bench"]):
             subprocess.run([*git, *words], check=True, stdin=subprocess.DEVNULL, capture_output=True)
-        if self.root:                                            # an ordinary user's, as workspaces are
-            uid = unprivileged_uid()
-            for at, _, files in os.walk(where):
-                for name in [".", *files]:
-                    os.lchown(os.path.join(at, name), uid, uid)
 
     # --- commands ------------------------------------------------------------------------------
 
@@ -117,7 +112,7 @@ class Bench:
         gap_ms = self.options.gap if gap_ms is None else gap_ms
         words = [self.runner, "-n", str(self.options.runs or runs), "-g", str(int(gap_ms * 1000)), "-t", str(TIMEOUT_MS),
                  "-j", f"{self.work}/tables.json", "-L", self.libexec, "-b", base or rows[0][0],
-                 "-T", f"{title} ({gap_ms:g} ms pause before each run)"]
+                 "-T", f"{title}; {gap_ms:g} ms pause before each run; CPUs were {host.idle_percent():.0f} % idle"]
         for option in options:
             words += ["-o", option]
         words.append("--")
@@ -193,7 +188,7 @@ class Bench:
                                            self.run_bwrap("--die-with-parent", "sleep", SLEEP), SLEEP, runs))
             for r in self.runtimes:
                 rows.append(memory.measure(f"{r.name} run sleep", rivals.apart(r.run("stay", "m")), SLEEP, runs,
-                                           after=lambda r=r: r.delete("m")))
+                                           stop=lambda r=r: r.delete("m")))
         self.memory_rows = rows
         self.say(memory.table(rows))
 
@@ -216,7 +211,10 @@ class Bench:
 
     def sweep(self):
         for peer in [*self.runtimes, *self.engines]:
-            peer.sweep()
+            try:
+                peer.sweep()
+            except (OSError, subprocess.SubprocessError) as e:
+                note(f"{peer.name}: what it left stays: {e}")
 
     def document(self, about):
         tables = []
@@ -275,7 +273,8 @@ def measure(bench, about):
         getattr(bench, name.replace("-", "_"))()
     about["idle_percent_after"] = host.idle_percent()
     bench.say(f"\nCPUs idle {about['idle_percent_after']:.0f} % after"
-              + ("   the machine became BUSY: do not use these figures" if about["idle_percent_after"] < host.IDLE_NEEDED else ""))
+              + ("   the machine became BUSY: do not use these figures"
+                 if about["idle_percent_after"] < host.IDLE_NEEDED and not about["forced"] else ""))
     if bench.options.json:
         print(json.dumps(bench.document(about), indent=1))
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of this machine the figures depend on, and whether it is quiet enough to measure."""
-import glob
 import gzip
 import os
 import platform
@@ -110,7 +109,6 @@ def describe(pinfold, top):
         "loadavg": read("/proc/loadavg"),
         "uid": os.getuid(),
         "mounts": len(read("/proc/self/mountinfo", "").splitlines()),
-        "loops": len(glob.glob("/sys/block/loop*/loop/backing_file")),
     }
 
 
@@ -134,7 +132,7 @@ def heading(host):
         f"cgroups      {_cgroup_line(host['cgroups'])}",
         f"settings     kernel.unprivileged_userns_clone {host['unprivileged_userns_clone'] or 'absent'}; "
         f"apparmor_restrict_unprivileged_userns {host['apparmor_restrict_unprivileged_userns'] or 'absent'}; "
-        f"transparent_hugepage {known(host['transparent_hugepage'])}",
+        f"transparent_hugepage {known(host['transparent_hugepage'])}; {host['mounts']} mounts",
         f"load         {host['loadavg']}; CPUs idle {host['idle_percent']:.0f} % before"
         + ("   FORCED: the machine was busy, BENCH_FORCE=1" if host["forced"] else ""),
     ])

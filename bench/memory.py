@@ -71,8 +71,11 @@ def _settled(top, mark):
     raise TimeoutError("its command never slept")
 
 
-def _end(process):
-    process.send_signal(signal.SIGTERM)
+def _end(process, stop):
+    if stop:
+        stop()
+    else:
+        process.send_signal(signal.SIGTERM)
     try:
         process.wait(SECONDS)
     except subprocess.TimeoutExpired:
@@ -80,21 +83,20 @@ def _end(process):
         process.wait()
 
 
-def once(argv, mark, after):
-    """One sandbox: [(name, KiB)] of its processes without the command. after(): remove what it leaves."""
+def once(argv, mark, stop):
+    """One sandbox: [(name, KiB)] of its processes without the command. stop(): end it, if SIGTERM is not the way."""
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         family = _settled(process.pid, mark)
         return sorted((_name(pid), _private_kib(pid)) for pid in family if not _is_command(pid, mark))
     finally:
-        _end(process)
-        after()
+        _end(process, stop)
 
 
-def measure(label, argv, mark, runs, after=lambda: None):
+def measure(label, argv, mark, runs, stop=None):
     """One row. argv must end up as `sleep MARK`, and be the program itself: no wrapper that stays."""
     try:
-        samples = [once(argv, mark, after) for _ in range(runs)]
+        samples = [once(argv, mark, stop) for _ in range(runs)]
     except (OSError, TimeoutError) as e:
         return {"label": label, "not_measured": str(e)}
     totals = [sum(kib for _, kib in sample) for sample in samples]

@@ -104,11 +104,15 @@ static void print_verdict(const struct table *t, const struct row *row, FILE *ou
 {
 	const char *word = verdict(t, row);
 
-	if (row->target)
-		fprintf(out, "  %s: no slower than %s (pairs %.2f)", word ? word : "unknown", row->target,
-			word ? pair_ratio(t, row, find_row(t, row->target)) : NAN);
-	else if (row->target_ms > 0)
-		fprintf(out, "  %s: median at most %g ms", word ? word : "unknown", row->target_ms);
+	if (!row->target && row->target_ms <= 0)
+		return;
+	fprintf(out, "  target %s: ", word ? word : "unknown");
+	if (!row->target)
+		fprintf(out, "median at most %g ms", row->target_ms);
+	else
+		fprintf(out, "no slower than %s", row->target);
+	if (row->target && word)
+		fprintf(out, " (pairs %.2f)", pair_ratio(t, row, find_row(t, row->target)));
 }
 
 static void print_row(const struct table *t, const struct row *row, const struct row *base, FILE *out)

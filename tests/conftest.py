@@ -84,7 +84,7 @@ class Pinfold:
 
     def environment(self, more=None):
         env = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "TMPDIR", "ASAN_OPTIONS")}
-        env.update(HOME=os.path.dirname(self.state), PINFOLD_STATE=self.state)
+        env.update(HOME=os.path.dirname(self.state), PINFOLD_STATE=self.state, PF_TESTING="1")
         env.update([MARK.split("=", 1)])
         env.update(self.env)
         env.update(more or {})
@@ -197,7 +197,7 @@ def _user(_place, _me):
         pytest.skip("setpriv is not there, so nobody else can be tested")
     # The sources may lie where only root can look.
     bin_dir = os.path.join(_place, "bin")
-    for part in ("pinfold", "libexec", "break"):
+    for part in ("pinfold", "libexec", "break", "asan", "ubsan"):
         source = os.path.join(BUILD, part)
         if os.path.isdir(source):
             shutil.copytree(source, os.path.join(bin_dir, part))

@@ -129,7 +129,7 @@ static int refused(const struct request *q, const struct pf_apply_report *rep)
 		add_lines(&out, "protected", &rep->protected_paths);
 	add_lines(&out, "note:", &rep->notes);
 	code = pf_cli_out(&out);
-	pf_cli_say("nothing was %s; %s%s%s", q->how.dry_run ? "tried" : "written",
+	pf_cli_say("%s; %s%s%s", q->how.dry_run ? "this would be refused" : "nothing was written",
 		   rep->conflicts.count ? "--force writes over conflicts" : "",
 		   rep->conflicts.count && rep->protected_paths.count ? ", " : "",
 		   rep->protected_paths.count ? "--allow-protected takes protected paths too" : "");
@@ -164,9 +164,8 @@ static int apply_paths(struct request *q, int fd, const struct pf_changeset *set
 	} else if (r < 0) {
 		code = pf_cli_fail(&err);
 		if (rep.applied.count)
-			pf_cli_say("it was cut off after %zu entries and cannot be resumed; mend the cause "
-				   "and apply again: "
-				   "what already is as it should be is no conflict",
+			pf_cli_say("it was cut off after %zu entries, which stay; mend the cause and apply "
+				   "again: that does the rest",
 				   rep.applied.count);
 	} else {
 		code = applied(q, set, &rep);
@@ -218,9 +217,9 @@ const struct pf_verb pf_verb_apply = {
 		"changed in\n"
 		"the directory since the sandbox started is a conflict; with any conflict or protected path "
 		"nothing is\n"
-		"written and the exit code is 1. An apply that is cut off cannot be resumed: what was done "
-		"stays, and\n"
-		"applying again does the rest.",
+		"written and the exit code is 1. If an apply is cut off, what was done stays, and applying "
+		"again does the\n"
+		"rest.",
 	.opts = opts,
 	.main = apply_main,
 };

@@ -13,11 +13,7 @@
 #include "pinfold.h"
 
 #ifdef PF_SAN_BUILD
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return PF_SAN_EXIT ":detect_leaks=1";
-}
+PF_SAN_OPTIONS("detect_leaks=1")
 #endif
 
 static const struct pf_verb *const verbs[] = {

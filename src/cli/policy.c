@@ -107,8 +107,10 @@ static int perform(const struct request *q, struct pf_error *err)
 		return show(q);
 	if (strcmp(action, "show") == 0)
 		pf_fail(err, -EINVAL, "policy show takes documents by --policy FILE");
+	else if (*action)
+		pf_fail(err, -EINVAL, "policy has no \"%.40s\": policy show or policy check", action);
 	else
-		pf_fail(err, -EINVAL, "policy show or policy check");
+		pf_fail(err, -EINVAL, "policy show or policy check?");
 	return pf_cli_misuse(&pf_verb_policy, err);
 }
 

@@ -32,11 +32,6 @@ static void say_size(struct pf_buf *out, const char *what, uint64_t bytes, const
 	pf_buf_addf(out, "%s %s; %s SIZE allows more\n", what, text, option);
 }
 
-static uint64_t disk_limit(const struct pf_limits *l)
-{
-	return l->disk ? l->disk : l->memory / 2;
-}
-
 static void say_error(struct pf_buf *out, const char *what, const char *error)
 {
 	lead(out);
@@ -78,8 +73,9 @@ static void say_cause(const struct pf_result *r, const struct pf_limits *l, stru
 			    l->processes);
 		break;
 	case PF_CAUSE_DISK_LIMIT:
-		say_size(out, "disk_limit: changes and temporary files ran out of", disk_limit(l),
-			 "--disk (with --memory)");
+		lead(out);
+		pf_buf_adds(out, "disk_limit: no space was left for changes or temporary files; --disk SIZE "
+				 "and --memory SIZE allow more\n");
 		break;
 	case PF_CAUSE_KILLED:
 		lead(out);

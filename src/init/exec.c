@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/san.h"
 #include "base/str.h"
 #include "init/init.h"
 
@@ -390,6 +391,10 @@ void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_
 	if (!e || e->state == EXEC_ENDED)
 		return; /* an orphan that was given to us */
 	if (e->state == EXEC_PREPARING || e->state == EXEC_READY) {
+#ifdef PF_SAN_BUILD
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGILL) /* a trap: a launcher in its place would hide it */
+			_exit(PF_SAN_EXIT_CODE);
+#endif
 		close_fd(&e->ctl);
 		e->in = e->tty ? -1 : e->in;
 		close_fd(&e->in);

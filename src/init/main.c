@@ -25,11 +25,7 @@
 
 #ifdef PF_SAN_BUILD
 /* No leaks: init ends by being killed, and the search for them traces its own process, which walls forbid. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return PF_SAN_EXIT ":detect_leaks=0";
-}
+PF_SAN_OPTIONS("detect_leaks=0")
 #endif
 
 static volatile sig_atomic_t child_ended;

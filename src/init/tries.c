@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -90,7 +91,13 @@ static void try_calls(struct pf_msg_ready *out)
 	if (r >= 0)
 		close((int)r);
 	note(out, PF_TRY_BPF, syscall(SYS_bpf, 0, memory, 48), "");
-	note(out, PF_TRY_PTRACE_INIT, ptrace(PTRACE_ATTACH, 1, NULL, NULL), "");
+	r = ptrace(PTRACE_SEIZE, 1, NULL, NULL);
+	note(out, PF_TRY_PTRACE_INIT, r, "");
+	if (r == 0) { /* an init that is traced would stop at its next signal */
+		ptrace(PTRACE_INTERRUPT, 1, NULL, NULL);
+		waitpid(1, NULL, __WALL);
+		ptrace(PTRACE_DETACH, 1, NULL, NULL);
+	}
 	r = mknod("/tmp/.pinfold-try", S_IFBLK | 0600, makedev(7, 0));
 	note(out, PF_TRY_MKNOD, r, "");
 	if (r == 0)

@@ -131,21 +131,17 @@ static struct pf_cgroup *new_cgroup(const char *id, uid_t uid, gid_t gid)
 
 static int populate(struct pf_cgroup *cg, const struct pf_cg_limits *limits, struct pf_error *err)
 {
-	unsigned wanted = PF__CG_MEMORY | PF__CG_PIDS | PF__CG_CPUACCT | (limits->cpu_milli ? PF__CG_CPU : 0);
-	unsigned need = wanted & PF__CG_LIMITS;
+	unsigned wanted = pf__cg_wanted(limits), need;
 	struct pf__cg_host host;
 	int r = pf__cg_host_read(&host, err);
 
 	if (r < 0)
 		return r;
-	for (unsigned bit = 1; bit < PF__CG_CPUACCT; bit <<= 1) {
-		if (pf__cg_slot(&host, bit)->path)
-			need &= ~bit;
-	}
+	need = pf__cg_only_v2(&host, wanted);
 	r = pf__cg_add_v1(cg, &host, wanted, limits);
 	if (r == 0)
 		find_freezer(cg, &host);
-	if (r == 0 && need && pf__cg_slot(&host, PF__CG_V2)->path)
+	if (r == 0 && need)
 		r = pf__cg_add_v2(cg, &host, need, limits);
 	pf__cg_host_free(&host);
 	if (r == -EEXIST)

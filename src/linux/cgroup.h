@@ -62,6 +62,9 @@ bool pf_cgroup_active(const struct pf_cgroup *cg);      /* are there groups at a
 /* Absolute paths of the `execs` directory in each hierarchy (for open_tree(2) inside the new
  * mount namespace); returns how many. is_v2[i] tells which takes CLONE_INTO_CGROUP. */
 int pf_cgroup_exec_dirs(const struct pf_cgroup *cg, const char *paths[PF_CG_HIERARCHIES], bool is_v2[PF_CG_HIERARCHIES]);
+/* Will a sandbox with these limits have groups on v2 (also beside v1 ones)? Then they must be made before the
+ * process that becomes init, which is cloned into one of them. True also where /proc/self/cgroup does not tell. */
+bool pf_cgroup_wants_v2(const struct pf_cg_limits *limits);
 /* v2: descriptor of the init/ leaf for clone3(CLONE_INTO_CGROUP), owned by cg; -1 on v1 or none. */
 int pf_cgroup_init_fd(const struct pf_cgroup *cg);
 

@@ -227,6 +227,11 @@ int pf__cg_host_read(struct pf__cg_host *h, struct pf_error *err)
 	return 0;
 }
 
+unsigned pf__cg_wanted(const struct pf_cg_limits *limits)
+{
+	return PF__CG_MEMORY | PF__CG_PIDS | PF__CG_CPUACCT | (limits->cpu_milli ? PF__CG_CPU : 0);
+}
+
 unsigned pf__cg_only_v2(struct pf__cg_host *h, unsigned wanted)
 {
 	wanted &= PF__CG_LIMITS;

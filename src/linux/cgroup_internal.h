@@ -45,6 +45,10 @@ void pf__cg_parse_mounts(char *text, struct pf__cg_host *h);
 int pf__cg_host_read(struct pf__cg_host *h, struct pf_error *err);
 void pf__cg_host_free(struct pf__cg_host *h);
 struct pf__cg_slot *pf__cg_slot(struct pf__cg_host *h, unsigned bit);
+/* PF__CG_* that a sandbox with these limits uses. */
+unsigned pf__cg_wanted(const struct pf_cg_limits *limits);
+/* Of the wanted limits, those that no v1 hierarchy can hold and a v2 one might. */
+unsigned pf__cg_only_v2(struct pf__cg_host *h, unsigned wanted);
 /* Absolute path of own group, or -ENOENT (not mounted), -EXDEV (outside what the mount or the
  * cgroup namespace shows), -ENAMETOOLONG. */
 int pf__cg_slot_dir(const struct pf__cg_slot *s, char out[PATH_MAX]);

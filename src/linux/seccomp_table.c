@@ -34,6 +34,8 @@
 #define IN(n, bits, ...) \
 	{.arg = (n), .op = PF__IN, .mask = (bits), \
 	 .values = COUNT(((const uint32_t[]){__VA_ARGS__})), .value = {__VA_ARGS__}}
+/* Both halves of argument n are 0: two conditions. */
+#define IS_NULL(n) IN(n, WHOLE, 0), {.arg = (n), .high = true, .op = PF__IN, .mask = WHOLE, .values = 1}
 /* The low half of argument n has one of these bits. */
 #define ANY(n, bits) {.arg = (n), .op = PF__ANY, .mask = (bits)}
 #define CHECK(call, rest)                                                                        \
@@ -117,8 +119,25 @@ static const struct pf__clause personality_clauses[] = {
 };
 CHECK(personality, EPERM);
 
-/* prlimit64(pid_t, ...): 0 is the caller. Where init and command share a uid, limits are init's to set. */
-static const struct pf__clause prlimit64_clauses[] = {IF(0, IN(0, WHOLE, 0))};
+/*
+ * RLIMIT_CORE is 1 and stays it: with 0 a core handler that the host has on a pipe runs all the same, as the
+ * host's root, fed by a process of the command's choice; only 1 stops it (do_coredump() in fs/coredump.c). So
+ * "no core files, please" (gpg, ssh-agent and many scripts ask at the start, and some end if they may not) is
+ * granted in words: there are none.
+ */
+#define CORE 4u
+static const struct pf__clause setrlimit_clauses[] = {IF(PF__DONE, IN(0, WHOLE, CORE))};
+CHECK(setrlimit, 0);
+
+/*
+ * prlimit64(pid_t, unsigned int, const struct rlimit64 *, struct rlimit64 *): 0 is the caller. Where init and
+ * command share a uid, limits are init's to set.
+ */
+static const struct pf__clause prlimit64_clauses[] = {
+	IF(0, IN(0, WHOLE, 0), IS_NULL(2)), /* a question */
+	IF(PF__DONE, IN(0, WHOLE, 0), IN(1, WHOLE, CORE)),
+	IF(0, IN(0, WHOLE, 0)),
+};
 CHECK(prlimit64, EPERM);
 
 const struct pf__syscall pf__syscalls[] = {
@@ -282,7 +301,8 @@ const struct pf__syscall pf__syscalls[] = {
 	ALLOW(157, prctl, "a program may confine itself further"),
 	ALLOW(158, arch_prctl, "threads"),
 	DENY(159, adjtimex, EPERM, "the host's clock; reading it has other calls"),
-	ALLOW(160, setrlimit, "limits of its own process"),
+	INIT(160, setrlimit, ALLOWED, CHECKED(check_setrlimit),
+	     "limits of its own process, but for core files: a piped handler runs as the host's root"),
 	DENY(161, chroot, EPERM, "mounts are made before init"),
 	ALLOW(162, sync, "writes back; no data moves"),
 	DENY(163, acct, EPERM, "administration of the host"),
@@ -426,7 +446,7 @@ const struct pf__syscall pf__syscalls[] = {
 	DENY(300, fanotify_init, ENOSYS, "watches whole file systems"),
 	DENY(301, fanotify_mark, ENOSYS, "watches whole file systems"),
 	INIT(302, prlimit64, ALLOWED, CHECKED(check_prlimit64),
-	     "init: limits of commands; a command only its own (DESIGN section 4)"),
+	     "init: limits of commands; a command only its own (DESIGN section 4), and as setrlimit"),
 	DENY(303, name_to_handle_at, EPERM, "handles pass by mount boundaries (shocker)"),
 	DENY(304, open_by_handle_at, EPERM, "handles pass by mount boundaries (shocker)"),
 	DENY(305, clock_adjtime, EPERM, "the host's clock; reading it has other calls"),

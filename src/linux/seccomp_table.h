@@ -8,6 +8,7 @@
 #define PF_LINUX_SECCOMP_TABLE_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,15 +20,20 @@ enum pf__cond_op {
 /*
  * A condition on the LOW 32 bits of one argument, and on nothing else: where the kernel's
  * parameter is an int it drops the high half, so a 64-bit comparison is passed by setting a high
- * bit (CVE-2019-10063, TIOCSTI in flatpak).
+ * bit (CVE-2019-10063, TIOCSTI in flatpak). `high`: on the other half, beside the low one, for a pointer that
+ * may be NULL.
  */
 struct pf__cond {
 	uint8_t arg;
+	bool high;
 	uint8_t op;
 	uint8_t values;
 	uint32_t mask;
 	uint32_t value[4];
 };
+
+/* An err: the caller is told that it succeeded, and nothing is done. */
+#define PF__DONE 0xffff
 
 /* If all conditions hold, the call is answered with err (0: allowed). */
 struct pf__clause {

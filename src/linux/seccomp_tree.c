@@ -89,6 +89,8 @@ static size_t load(struct assembler *a, size_t offset)
 
 static uint32_t action(uint16_t err)
 {
+	if (err == PF__DONE)
+		return SECCOMP_RET_ERRNO;
 	return err ? SECCOMP_RET_ERRNO | err : SECCOMP_RET_ALLOW;
 }
 
@@ -128,8 +130,9 @@ static size_t condition(struct assembler *a, const struct pf__cond *c, size_t ye
 			at = jump(a, BPF_JEQ, c->value[i], yes, at);
 	if (c->op == PF__IN && c->mask != UINT32_MAX)
 		emit(a, BPF_ALU | BPF_AND | BPF_K, c->mask, 0, 0);
-	(void)at;							   /* the code falls into it */
-	return load(a, offsetof(struct seccomp_data, args) + 8u * c->arg); /* little-endian: the low half */
+	(void)at; /* the code falls into it */
+	/* little-endian: the low half comes first */
+	return load(a, offsetof(struct seccomp_data, args) + 8u * c->arg + (c->high ? 4u : 0u));
 }
 
 static size_t checks(struct assembler *a, const struct pf__check *check)

@@ -98,7 +98,7 @@ const struct pf_policy_opt pf_policy_opts[] = {
 	{"idle-timeout", 0, "TIME", "end it after so long without a byte on any stream (none)",
 	 pf_policy_set_limit},
 	{"output-limit", 0, "SIZE", "end it after so much output (64M)", pf_policy_set_limit},
-	{"disk", 0, "SIZE", "what the workspace's changes may take (half the memory)", pf_policy_set_limit},
+	{"disk", 0, "SIZE", "what the workspace's changes may take (3/8 of the memory)", pf_policy_set_limit},
 	{"open-files", 0, "N", "open files of each process (1024)", pf_policy_set_limit},
 	{NULL, 0, NULL, NULL, NULL},
 };

@@ -67,10 +67,29 @@ static void body_init_extras(void)
 	REFUSED(clone3(), ENOSYS);
 	REFUSED(prlimit(parent, RLIMIT_NOFILE, NULL, &r), EPERM);
 	MUST(!prlimit(0, RLIMIT_NOFILE, NULL, &r));
+	MUST(!prlimit(0, RLIMIT_NOFILE, &r, NULL));
 	REFUSED(unshare(CLONE_NEWCGROUP), EPERM);
 	MUST(fork() >= 0);
 }
 LIVE(init_extras)
+
+/* 0 would let a piped core handler run as the host's root: it is granted and not done. */
+static void body_core_limit(void)
+{
+	const struct rlimit one_byte = {1, 1}, none = {0, 1};
+	struct rlimit r = {7, 7};
+
+	load_first();
+	MUST(!setrlimit(RLIMIT_CORE, &one_byte));
+	load_second(0);
+	MUST(!setrlimit(RLIMIT_CORE, &none));
+	MUST(!prlimit(0, RLIMIT_CORE, &none, NULL));
+	MUST(!syscall(SYS_setrlimit, HIGH | RLIMIT_CORE, &none));
+	MUST(!syscall(SYS_prlimit64, HIGH, HIGH | RLIMIT_CORE, &none, NULL));
+	MUST(!getrlimit(RLIMIT_CORE, &r));
+	MUST(r.rlim_cur == 1 && r.rlim_max == 1);
+}
+LIVE(core_limit)
 
 static void body_sockets(void)
 {
@@ -256,6 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_init_extras),
+		cmocka_unit_test(test_core_limit),
 		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_terminal),
 		cmocka_unit_test(test_namespaces),

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -76,12 +77,19 @@ struct init_fds {
  * execve. Everything else is closed. */
 static int arrange_fds(const struct pf_child_args *a, struct init_fds *out, struct pf_error *err)
 {
-	int want[PF_CG_HIERARCHIES + 3], n = 0, program = -1, i, late = 0;
+	int want[PF_CG_HIERARCHIES + 3], n = 0, program = -1, i;
+	char c;
 
 	want[n++] = a->sock;
-	if (a->late_groups && (late = pf__handoff_take(a->sync, want + 1, err)) < 0)
-		return late;
-	n += late;
+	if (a->late_groups) {
+		int fds[PF_HANDOFF_GIVEN], count;
+		ssize_t r = pf__handoff_take(a->sync, &c, 1, fds, &count, err);
+
+		if (r < 0)
+			return (int)r;
+		for (i = 0; i < count && i < PF_CG_HIERARCHIES; i++)
+			want[n++] = fds[i];
+	}
 	for (i = 0; i < (int)a->sources->count; i++) {
 		if (a->sources->item[i].kind == PF_SRC_CGROUP && n < PF_CG_HIERARCHIES + 1)
 			want[n++] = a->sources->item[i].fd;
@@ -153,7 +161,9 @@ static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf
 		return root;
 	if ((r = pf__handoff_send(a->sync, &hand, err)) < 0)
 		return r;
-	if (!pf__broken(breaks, "root") && (r = pf_mount_pivot(root, err)) < 0)
+	if (pf__broken(breaks, "root"))
+		umount2("/dev", MNT_DETACH); /* root.c keeps the temporary files there until the pivot */
+	else if ((r = pf_mount_pivot(root, err)) < 0)
 		return r;
 	if (!pf__broken(breaks, "utsns") && (sethostname("pinfold", 7) < 0 || setdomainname("", 0) < 0))
 		return pf_fail_errno(err, "cannot set the host name");
@@ -182,11 +192,14 @@ static void reset_signals(void)
 
 static uint64_t init_caps(const struct pf_child_args *a)
 {
+	uint64_t caps = INIT_CAPS | a->spec->policy->capabilities;
 	struct pf_caps all;
 
 	if (pf__broken(a->spec->breaks, "caps") && pf_caps_get(&all) == 0)
 		return all.permitted;
-	return INIT_CAPS | a->spec->policy->capabilities;
+	if (pf__broken(a->spec->breaks, "userns") && pf_caps_get(&all) == 0)
+		return caps & all.permitted; /* the host's root may lack some */
+	return caps;
 }
 
 void pf__child_main(const struct pf_child_args *a)

@@ -84,8 +84,7 @@ struct pf_child_args {
 	const struct pf_box_spec *spec;
 	const struct pf_identity *who;
 	struct pf_workspace_plan *ws;
-	const struct pf_host_image *image;
-	struct pf_sources *sources;
+	struct pf_sources *sources; /* as root empty: they come over sync */
 	uint64_t temp_bytes;
 	int sock;                 /* the child's end of the protocol */
 	int sync;                 /* one byte comes when the ids are mapped; a handoff goes back */

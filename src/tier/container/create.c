@@ -134,7 +134,7 @@ static int give_groups(struct pf_container *c, const struct pf_policy *p, struct
 		return r;
 	for (i = 0; i < c->groups.count; i++)
 		fds[i] = c->groups.item[i].fd;
-	r = pf__handoff_give(c->sync, fds, c->groups.count, err);
+	r = pf__handoff_give(c->sync, "c", 1, fds, c->groups.count, err);
 	pf__shown_close(&c->groups);
 	return r;
 }
@@ -197,8 +197,8 @@ static struct pf_container *new_container(const struct pf_box_spec *spec)
 	return c;
 }
 
-static int prepare(struct pf_container *c, const struct pf_box_spec *spec, struct pf_host_image *image,
-		   struct pf_sources *sources, struct pf_error *err)
+/* Ids and the workspace: what must be known before anything is made. */
+static int plan(struct pf_container *c, const struct pf_box_spec *spec, struct pf_error *err)
 {
 	const struct pf_policy *p = spec->policy;
 	int r;
@@ -208,31 +208,54 @@ static int prepare(struct pf_container *c, const struct pf_box_spec *spec, struc
 	if ((r = pf__identity_decide(p, c->id, &c->who, err)) < 0)
 		return r;
 	break_identity(spec->breaks, &c->who);
-	if ((r = pf__workspace_plan(spec, &c->who, &c->ws, err)) < 0 ||
-	    (r = pf_host_image_get(spec->dirs->state, image, err)) < 0 || (r = hold_image(c, image, err)) < 0)
-		return r;
-	if ((r = pf__show_all(sources, spec, image, err)) < 0)
-		return r;
-	/* v2: the child is cloned into its group. v1: each group is some tens of microseconds that pass while the child works. */
-	c->late_groups = c->who.host_root && access("/sys/fs/cgroup/cgroup.controllers", F_OK) < 0;
-	if (!c->late_groups && (r = add_cgroups(sources, c, p, err)) < 0)
-		return r;
-	if (c->who.host_root && (r = pf__shown_open(sources, err)) < 0)
-		return r;
-	if (c->who.host_root && c->ws.mode != PF_WS_NONE && (r = pf__workspace_mount_root(&c->ws, &c->who, err)) < 0)
+	if ((r = pf__workspace_plan(spec, &c->who, &c->ws, err)) < 0)
 		return r;
 	if (c->ws.at && !(c->box.workspace_at = strdup(c->ws.at)))
 		return pf_fail(err, -ENOMEM, "out of memory");
 	c->box.tools_path = pf__tools_path(p);
+	/* v2: the child is cloned into its group. v1: each group is some tens of microseconds that pass while the child works. */
+	c->late_groups = c->who.host_root && !pf_cgroup_wants_v2(&(struct pf_cg_limits){.cpu_milli = p->limits.cpu_milli});
 	return 0;
 }
 
-static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct pf_host_image *image,
-		  struct pf_sources *sources, struct pf_error *err)
+/* What is shown. As root all of it is made here, while the child already builds; as a user the child opens it. */
+static int show(struct pf_container *c, const struct pf_box_spec *spec, struct pf_sources *sources, struct pf_error *err)
+{
+	struct pf_host_image image;
+	int r;
+
+	if ((r = pf_host_image_get(spec->dirs->state, &image, err)) < 0 || (r = hold_image(c, &image, err)) < 0 ||
+	    (r = pf__show_all(sources, spec, &image, err)) < 0)
+		return r;
+	if (!c->who.host_root)
+		return 0;
+	if ((r = pf__shown_open(sources, err)) < 0)
+		return r;
+	if (c->ws.mode == PF_WS_NONE)
+		return 0;
+	if ((r = pf__workspace_mount_root(&c->ws, &c->who, err)) < 0)
+		return r;
+	return pf__shown_add_fd(sources, pf_take_fd(&c->ws.overlay_fd), c->ws.at, err);
+}
+
+/* The host's part after the clone. */
+static int support(struct pf_container *c, const struct pf_box_spec *spec, const struct pf_child_args *args,
+		   struct pf_sources *sources, struct pf_error *err)
+{
+	int r = let_go(c, args, err);
+
+	if (r < 0 || !c->who.host_root)
+		return r;
+	if ((r = show(c, spec, sources, err)) < 0 || (r = pf__shown_send(c->sync, sources, err)) < 0)
+		return r;
+	return c->late_groups ? give_groups(c, spec->policy, err) : 0;
+}
+
+static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct pf_sources *sources, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int child_sock = -1, child_sync = -1;
-	struct pf_child_args args = {.spec = spec, .who = &c->who, .ws = &c->ws, .image = image, .sources = sources};
-	int sock[2], sync[2], r;
+	struct pf_child_args args = {.spec = spec, .who = &c->who, .ws = &c->ws, .sources = sources};
+	int sock[2], sync[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) < 0)
 		return pf_fail_errno(err, "cannot make a socket pair");
@@ -257,24 +280,26 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 		pf__child_main(&args);
 	close(pf_take_fd(&child_sync));
 	close(pf_take_fd(&child_sock));
-	r = let_go(c, &args, err);
-	return r == 0 && c->late_groups ? give_groups(c, spec->policy, err) : r;
+	return support(c, spec, &args, sources, err);
 }
 
 int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err)
 {
 	struct pf_container *c = new_container(spec);
 	struct pf_sources sources = {.count = 0};
-	struct pf_host_image image;
 	int r;
 
 	if (!c || !c->id) {
 		pf__container_destroy(&c->box);
 		return pf_fail(err, -ENOMEM, "out of memory");
 	}
-	r = prepare(c, spec, &image, &sources, err);
+	r = plan(c, spec, err);
+	if (r == 0 && !c->late_groups)
+		r = add_cgroups(&sources, c, spec->policy, err);
+	if (r == 0 && !c->who.host_root)
+		r = show(c, spec, &sources, err);
 	if (r == 0)
-		r = launch(c, spec, &image, &sources, err);
+		r = launch(c, spec, &sources, err);
 	pf__shown_close(&sources);
 	if (r < 0) {
 		pf__container_destroy(&c->box);

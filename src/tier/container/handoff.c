@@ -13,7 +13,7 @@ struct message {
 	struct pf_error error;
 };
 
-#define FDS_MAX 8
+#define FDS_MAX PF_HANDOFF_GIVEN
 
 static int send_message(int sync, const void *bytes, size_t n, const int *fds, size_t count)
 {
@@ -56,23 +56,20 @@ static ssize_t receive_message(int sync, void *bytes, size_t n, int fds[FDS_MAX]
 	return got;
 }
 
-int pf__handoff_give(int sync, const int *fds, size_t count, struct pf_error *err)
+int pf__handoff_give(int sync, const void *bytes, size_t n, const int *fds, size_t count, struct pf_error *err)
 {
-	if (send_message(sync, "c", 1, fds, count) < 0)
-		return pf_fail(err, -EPIPE, "the sandbox's first process died at once");
+	if (send_message(sync, bytes, n, fds, count) < 0)
+		return pf_fail_errno(err, "cannot tell the sandbox's first process what to show");
 	return 0;
 }
 
-int pf__handoff_take(int sync, int fds[PF_HANDOFF_GIVEN], struct pf_error *err)
+ssize_t pf__handoff_take(int sync, void *bytes, size_t n, int fds[PF_HANDOFF_GIVEN], int *count, struct pf_error *err)
 {
-	int got[FDS_MAX];
-	size_t n;
-	char c;
+	size_t given;
+	ssize_t got = receive_message(sync, bytes, n, fds, &given);
 
-	if (receive_message(sync, &c, 1, got, &n) != 1 || n > PF_HANDOFF_GIVEN)
-		return pf_fail(err, -EPIPE, "the host is gone");
-	memcpy(fds, got, n * sizeof(int));
-	return (int)n;
+	*count = (int)given;
+	return got > 0 ? got : pf_fail(err, -EPIPE, "the host is gone");
 }
 
 int pf__handoff_send(int sync, const struct pf_handoff *hand, struct pf_error *err)

@@ -8,6 +8,7 @@
 #define PF_TIER_CONTAINER_HANDOFF_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
@@ -16,11 +17,12 @@ struct pf_handoff {
 	int scratch_fd; /* upper, work and mask of the workspace; -1: none, or the host made it */
 };
 
-/* Host to child: copies of the execs directories, made while the child builds the root. take returns how many came. */
-#define PF_HANDOFF_GIVEN 5
-int pf__handoff_give(int sync, const int *fds, size_t count, struct pf_error *err);
-int pf__handoff_take(int sync, int fds[PF_HANDOFF_GIVEN], struct pf_error *err);
+/* Host to child, one message each: what to attach (sources.c); the execs directories. take returns the number of bytes. */
+#define PF_HANDOFF_GIVEN 128
+int pf__handoff_give(int sync, const void *bytes, size_t n, const int *fds, size_t count, struct pf_error *err);
+ssize_t pf__handoff_take(int sync, void *bytes, size_t n, int fds[PF_HANDOFF_GIVEN], int *count, struct pf_error *err);
 
+/* Child to host. */
 int pf__handoff_send(int sync, const struct pf_handoff *h, struct pf_error *err);
 void pf__handoff_fail(int sync, const struct pf_error *what);
 /* 0 with *h filled; the child's error; or -EPIPE when it died without a word. */

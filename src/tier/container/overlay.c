@@ -67,7 +67,7 @@ static int make_overlay(const struct pf_workspace_plan *ws, int scratch, int low
 {
 	char layers[96], upper[64], work[64];
 	const char *options[12];
-	int n = 0;
+	int n = 0, fd;
 
 	snprintf(layers, sizeof(layers), "lowerdir=/proc/self/fd/%d/mask:/proc/self/fd/%d", scratch, lower);
 	snprintf(upper, sizeof(upper), "upperdir=/proc/self/fd/%d/upper", scratch);
@@ -83,7 +83,10 @@ static int make_overlay(const struct pf_workspace_plan *ws, int scratch, int low
 		options[n++] = "userxattr";
 	}
 	options[n] = NULL;
-	return pf_mount_new("overlay", options, SAFE | (ws->mode == PF_WS_COW ? 0 : PF_MNT_RDONLY), err);
+	fd = pf_mount_new("overlay", options, SAFE | (ws->mode == PF_WS_COW ? 0 : PF_MNT_RDONLY), err);
+	if (fd == -ENODEV)
+		return pf_fail(err, -ENODEV, "this kernel has no overlay file system, which workspaces need: `modprobe overlay` as root");
+	return fd;
 }
 
 static int copy_lower(const struct pf_workspace_plan *ws, struct pf_error *err)

@@ -164,19 +164,35 @@ static struct pf_probe_item *add(struct pf_probe *p, const char *name, bool ok, 
 	return i;
 }
 
+static const char *mend_cgroup(const struct pf_cg_host *host, bool root)
+{
+	if (!host->controllers)
+		return "mount -t cgroup2 cgroup2 /sys/fs/cgroup, if this kernel has control groups";
+	if (root)
+		return "systemd-run --scope -p Delegate=yes pinfold ...";
+	if (!host->v2)
+		return "systemd.unified_cgroup_hierarchy=1 on the kernel's command line: v1 hands no group to a user";
+	return "loginctl enable-linger, and log in anew; or systemd-run --user --scope -p Delegate=yes pinfold ...";
+}
+
 static void add_rest(struct pf_probe *p, const struct pf_identity *who)
 {
 	struct pf_cg_host host = {0};
+	struct pf_probe_item *item;
 	char text[64];
 	int abi = pf_landlock_abi();
 
 	snprintf(text, sizeof(text), abi ? "ABI %d" : "the kernel has none, or it is switched off", abi);
 	add(p, "landlock", abi > 0, text);
 	pf_cgroup_host(&host);
-	add(p, "cgroup", host.writable && host.controllers, host.text);
-	add(p, "init_uid", !who->shared, who->shared ? "one id only: init shares the command's" : "init has an id of its own");
+	item = add(p, "cgroup", host.writable && host.controllers, host.text);
+	if (!item->ok)
+		snprintf(item->mend, sizeof(item->mend), "%s", mend_cgroup(&host, who->host_root));
+	item = add(p, "init_uid", !who->shared,
+		   who->shared ? "one id only: init shares the command's" : "init has an id of its own");
 	if (who->shared)
-		snprintf(p->items[p->count - 1].mend, 200, "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER");
+		snprintf(item->mend, sizeof(item->mend), "%susermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
+			 access("/usr/bin/newuidmap", X_OK) == 0 ? "" : "apt-get install uidmap; ");
 }
 
 int pf__container_probe(struct pf_probe *out, struct pf_error *err)

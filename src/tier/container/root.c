@@ -85,17 +85,6 @@ static int attach_source(int root, const struct pf_source *s, struct pf_error *e
 	return pf_mount_attach(s->fd, at, leaf, err);
 }
 
-static int make_links(int root, const struct pf_host_image *image, struct pf_error *err)
-{
-	unsigned i;
-
-	for (i = 0; i < image->count; i++)
-		if (image->entries[i].kind == PF_HOST_LINK &&
-		    symlinkat(image->entries[i].target, root, image->entries[i].path + 1) < 0)
-			return pf_fail_errno(err, "cannot make the link %s", image->entries[i].path);
-	return 0;
-}
-
 static int make_root(struct pf_error *err)
 {
 	static const char *const options[] = {"mode=755", "size=1m", "nr_inodes=4096", NULL};
@@ -146,10 +135,29 @@ static int make_dev(const struct pf_child_args *a, int root, struct pf_error *er
 	pts = pf_mount_new("devpts", a->who->shared ? without : with_group, PF_MNT_NOSUID | PF_MNT_NOEXEC, err);
 	if (pts < 0)
 		return pts;
-	for (i = 0; i < a->sources->count; i++)
-		if (a->sources->item[i].kind == PF_SRC_DEVICE && (r = attach_device(dev, &a->sources->item[i], err)) < 0)
-			return r;
 	return pf_mount_attach(pts, dev, "pts", err);
+}
+
+/* Everything that is copied from the host, each where it belongs. */
+static int attach_all(const struct pf_sources *s, int root, struct pf_error *err)
+{
+	PF_AUTO_CLOSE int dev = openat(root, "dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < s->count && r == 0; i++) {
+		const struct pf_source *one = &s->item[i];
+
+		if (one->kind == PF_SRC_DEVICE)
+			r = attach_device(dev, one, err);
+		else if (one->kind == PF_SRC_TREE)
+			r = attach_source(root, one, err);
+		else if (one->kind == PF_SRC_LINK && symlinkat(one->from, root, one->to + 1) < 0)
+			r = pf_fail_errno(err, "cannot make the link");
+		if (r < 0)
+			return pf_wrap(err, "%s", one->to);
+	}
+	return r;
 }
 
 /* --- /proc ------------------------------------------------------------------ */
@@ -220,6 +228,10 @@ static int make_proc(const struct pf_child_args *a, int root, struct pf_error *e
 		proc = pf_mount_clone(AT_FDCWD, "/proc", err);
 	else
 		proc = pf_mount_new("proc", options, SAFE | PF_MNT_NOEXEC, err);
+	if (proc == -EPERM) /* mount_too_revealing(): it would show what the covers on ours hide */
+		return pf_fail(err, -EPERM,
+			       "cannot mount /proc, because parts of this host's own /proc are covered (a container?): `pinfold doctor` "
+			       "tells what would mend it");
 	if (proc < 0)
 		return proc;
 	if (mkdirat(root, "proc", 0555) < 0 || mkdirat(root, "var/empty", 0555) < 0)
@@ -283,20 +295,17 @@ static int make_temp(const struct pf_child_args *a, int root, struct pf_handoff 
 	return 0;
 }
 
-static int attach_workspace(const struct pf_child_args *a, int root, struct pf_handoff *hand, struct pf_error *err)
+/* As a user; as root the host made the overlay and sent it among the sources. */
+static int own_workspace(const struct pf_child_args *a, int root, struct pf_handoff *hand, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int overlay = -1, at = -1;
 
-	if (a->ws->mode == PF_WS_NONE)
+	if (a->ws->mode == PF_WS_NONE || a->who->host_root)
 		return 0;
-	if (a->ws->overlay_fd >= 0) {
-		overlay = fcntl(a->ws->overlay_fd, F_DUPFD_CLOEXEC, 3);
-	} else {
-		overlay = pf__workspace_mount_child(a->ws, a->who, err);
-		if (overlay < 0)
-			return overlay;
-		hand->scratch_fd = a->ws->scratch_fd;
-	}
+	overlay = pf__workspace_mount_child(a->ws, a->who, err);
+	if (overlay < 0)
+		return overlay;
+	hand->scratch_fd = a->ws->scratch_fd;
 	at = make_dirs(root, a->ws->at, err);
 	return at < 0 ? at : pf_mount_attach(overlay, at, "", err);
 }
@@ -313,13 +322,14 @@ int pf__root_build(const struct pf_child_args *a, struct pf_handoff *hand, struc
 	for (i = 0; i < PF_ARRAY_SIZE(dirs); i++)
 		if (mkdirat(root, dirs[i], 0755) < 0)
 			return pf_fail_errno(err, "cannot make /%s", dirs[i]);
-	if ((r = make_links(root, a->image, err)) < 0 || (r = make_dev(a, root, err)) < 0 ||
-	    (r = make_temp(a, root, hand, err)) < 0)
+	if ((r = make_dev(a, root, err)) < 0 || (r = make_temp(a, root, hand, err)) < 0)
 		return r;
-	for (i = 0; i < a->sources->count; i++)
-		if (a->sources->item[i].kind == PF_SRC_TREE && (r = attach_source(root, &a->sources->item[i], err)) < 0)
-			return pf_wrap(err, "%s", a->sources->item[i].to);
-	if ((r = make_proc(a, root, err)) < 0 || (r = attach_workspace(a, root, hand, err)) < 0)
+	if (a->who->host_root)
+		a->sources->count = 0; /* what was there before the clone comes again, with descriptors that are ours */
+	if (a->who->host_root && (r = pf__shown_take(a->sync, a->sources, err)) < 0)
+		return r;
+	if ((r = attach_all(a->sources, root, err)) < 0 || (r = make_proc(a, root, err)) < 0 ||
+	    (r = own_workspace(a, root, hand, err)) < 0)
 		return r;
 	if (symlinkat("/run", root, "var/run") < 0)
 		return pf_fail_errno(err, "cannot make /var/run");

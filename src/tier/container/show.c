@@ -17,10 +17,14 @@ static int add_image(struct pf_sources *s, const struct pf_host_image *image, co
 	unsigned i;
 	int r;
 
-	for (i = 0; i < image->count; i++)
-		if (image->entries[i].kind == PF_HOST_BIND &&
-		    (r = pf__shown_add(s, PF_SRC_TREE, image->entries[i].path, image->entries[i].path, attr, err)) < 0)
+	for (i = 0; i < image->count; i++) {
+		const struct pf_host_entry *e = &image->entries[i];
+
+		r = e->kind == PF_HOST_BIND ? pf__shown_add(s, PF_SRC_TREE, e->path, e->path, attr, err)
+					    : pf__shown_add_link(s, e->target, e->path, err);
+		if (r < 0)
 			return r;
+	}
 	if ((r = pf__shown_add(s, PF_SRC_TREE, image->etc, "/etc", attr, err)) < 0)
 		return r;
 	return pf__shown_add(s, PF_SRC_TREE, image->sys, "/sys", attr, err);
