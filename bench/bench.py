@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True   # no __pycache__ in the sources
+
 import host
 import memory
 import rivals
@@ -118,10 +120,16 @@ class Bench:
         words.append("--")
         for i, row in enumerate(rows):
             words += (["---"] if i else []) + row
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        if done.returncode != 0:
-            raise SystemExit(f"bench: the runner failed ({done.returncode}) in: {title}")
-        self.say(done.stdout.rstrip("\n"))
+        runner = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        try:
+            printed, _ = runner.communicate()
+        finally:                                  # stopped: the runner ends its live sandbox, then itself
+            if runner.poll() is None:
+                runner.terminate()
+                runner.wait()
+        if runner.returncode != 0:
+            raise SystemExit(f"bench: the runner failed ({runner.returncode}) in: {title}")
+        self.say(printed.rstrip("\n"))
 
     def say(self, text):
         if not self.options.json:

@@ -58,7 +58,8 @@ static int session(struct pf_sandbox *box)
 	printf("sandbox of tier %s\n", pf_sandbox_tier(box));
 	if (pf_file_write(box, "/tmp/in.txt", text, strlen(text), &err) < 0)
 		return fail("write", &err);
-	if (run(box, "cat /tmp/in.txt; tr a-z A-Z < /tmp/in.txt > out.txt") || run(box, "wc -c out.txt; exit 3"))
+	if (run(box, "cat /tmp/in.txt; tr a-z A-Z < /tmp/in.txt > out.txt") ||
+	    run(box, "wc -c out.txt; exit 3"))
 		return 1;
 	if (pf_file_read(box, "/tmp/in.txt", 4096, &data, &n, &err) < 0)
 		return fail("read", &err);

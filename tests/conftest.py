@@ -200,7 +200,7 @@ def _user(_place, _me):
     for part in ("pinfold", "libexec", "break", "asan", "ubsan"):
         source = os.path.join(BUILD, part)
         if os.path.isdir(source):
-            shutil.copytree(source, os.path.join(bin_dir, part))
+            shutil.copytree(source, os.path.join(bin_dir, part), dirs_exist_ok=True)
         elif os.path.exists(source):
             os.makedirs(bin_dir, exist_ok=True)
             shutil.copy2(source, os.path.join(bin_dir, part))

@@ -36,9 +36,9 @@ BREAK_PROGRAMS := $(O)/break/pinfold $(O)/break/libexec/pinfold/pinfold-init
 # The shipped programs under sanitizers, and a program of the public API beside each (tests/san).
 SAN_PROGRAMS := $(foreach s,asan ubsan,$(addprefix $(O)/$(s)/,pinfold libexec/pinfold/pinfold-init session))
 $(O)/asan/session: $(O)/obj/host/session.o $(O)/obj/host/libpinfold.a
-	$(call say,LINK,$@)$(HOST_LINK)
+	$(call say,LINK,$@)mkdir -p $(@D) && $(HOST_LINK)
 $(O)/ubsan/session: $(O)/obj/trap/session.o $(O)/obj/trap/libpinfold.a
-	$(call say,LINK,$@)$(MUSL_LINK)
+	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
 $(O)/obj/host/session.o: tests/san/session.c
 	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -MMD -MP -c -o $@ $<
 $(O)/obj/trap/session.o: tests/san/session.c

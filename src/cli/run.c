@@ -255,7 +255,7 @@ static int misuse(struct pf_run *run, const struct pf_error *err)
 		return pf_cli_fail(err); /* of the policy: the options themselves are known */
 	if (run->json == PF_JSON_OFF)
 		return pf_cli_misuse(&pf_verb_run, err);
-	set_error(&run->result, PF_CAUSE_ERROR, err->msg);
+	fail(run, err);
 	report(run);
 	return PF_EXIT_ERROR;
 }

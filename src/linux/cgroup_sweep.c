@@ -168,7 +168,7 @@ static void foresee(struct pf__cg_host *host, const char *id, struct pf_buf *lin
 			continue;
 		pf_buf_addf(lines, "%s/pinfold-%s\n%s/pinfold-%s\n", dir, id, s->point, id);
 		slash = strrchr(dir, '/');
-		if (slash && slash > dir)
+		if (slash && (size_t)(slash - dir) >= strlen(s->point)) /* still within the mount */
 			pf_buf_addf(lines, "%.*s/pinfold-%s\n", (int)(slash - dir), dir, id);
 	}
 }

@@ -24,11 +24,11 @@ static int check_limits(const struct pf_limits *l, struct pf_error *err)
 	pf__limit_text(size, l->memory, is);
 	if (l->memory < size->min)
 		return pf_fail(err, -EINVAL, "limits.memory is %s; nothing starts with less than 4M", is);
-	if (l->disk > l->memory / 2) {
+	if (l->disk > l->memory / 2) { /* EPERM: no slip of the pen but a limit that cannot be held (cause "boundary") */
 		pf__limit_text(size, l->disk, other);
 		pf__limit_text(size, l->disk * 2, needs);
 		return pf_fail(
-			err, -EINVAL,
+			err, -EPERM,
 			"limits.disk is %s, but files in memory may take half of limits.memory, which is %s: "
 			"needs --memory %s",
 			other, is, needs);

@@ -21,8 +21,7 @@ PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovide
 def test_a_path_in_the_task(anyone, prove, outside, workspace, canary):
     secret = outside(canary)
     ws = workspace(anyone, {"README": "x"})
-    climb = "../" * (ws.count("/")) + secret.lstrip("/")
-    for path in (climb, secret):
+    for path in (os.path.relpath(secret, ws), secret):
         prove(anyone, ["read", path], ["root"], "--workspace", ws)
 
 
@@ -125,13 +124,14 @@ def test_the_hostile_pull_request_that_ships(anyone, own, workspace):
     after = subprocess.run(["find", ws, "-type", "f", "-exec", "sha256sum", "{}", "+"], capture_output=True, check=True).stdout
     assert done.code == 0, repr(done)
     assert sorted(before.splitlines()) == sorted(after.splitlines())
-    table = done.out.partition("what conftest.py tried")[2].splitlines()[1:]
+    table = dict((line[2:35].strip(), line[35:]) for line in done.out.partition("what conftest.py tried")[2].splitlines()[1:]
+                 if line.startswith("  "))
     assert len(table) >= 10, repr(done)
-    for line in table:
-        # what it may do, it does to a copy and to its own processes
-        if any(word in line for word in ("Git hook", "git status", "leave a process", "fork without", "base64 hides")):
+    for name, said in table.items():
+        # what it may do it does to a copy, and to its own processes
+        if any(word in name for word in ("Git hook", "git status", "leave a process", "fork without", "base64 hides", "../../")):
             continue
-        assert "read" not in line.partition("refused")[0][33:] or "refused" in line, line
+        assert said.startswith(("refused", "nothing", "none", "no ")), (name, said)
     assert anyone("apply", "last").code == 1
 
 
@@ -155,8 +155,9 @@ def test_the_key_in_another_processs_environment(pinfold, need_root, prove, cana
         return program.run("--quiet", "--user", "root", "-w", "/tmp", "--", "sh", "-c",
                            "echo tried; cat /proc/[0-9]*/environ 2>&1 | tr '\\0' '\\n' | grep -a API_KEY", env={"API_KEY": canary})
 
-    # the keeper's own environment. dumpable and hidepid: not for an attacker with capabilities, see test_attack_init.py
-    prove(pinfold, None, ["pidns", "userns", "landlock", CAPS], run=task, worked=lambda done: canary in done.out)
+    # The keeper's own environment. Landlock is no defence of its own here: CAP_PERFMON reads the memory of whom it forbids
+    # to trace (may_access_mm()); nor is init's being undumpable, which CAP_SYS_PTRACE passes by.
+    prove(pinfold, None, ["pidns", "userns", CAPS], run=task, worked=lambda done: canary in done.out)
 
 
 def test_the_key_in_a_file(anyone, prove, outside, canary):

@@ -32,7 +32,7 @@ def seen(done):
 # --- the programs, as root and as a user ---------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["asan", "ubsan"])
+@pytest.fixture(scope="session", params=["asan", "ubsan"])
 def flavour(request):
     return request.param
 
@@ -52,12 +52,12 @@ def watched(who, flavour):
     return Watched(program, who.state, who.runtime, who.prefix, who.env)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _me(_me, flavour):
     return watched(_me, flavour)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _user(_user, _me, flavour):
     return watched(_user, flavour) if _user.prefix else _me
 

@@ -161,8 +161,9 @@ static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf
 		return root;
 	if ((r = pf__handoff_send(a->sync, &hand, err)) < 0)
 		return r;
-	if (pf__broken(breaks, "root"))
-		umount2("/dev", MNT_DETACH); /* root.c keeps the temporary files there until the pivot */
+	if (pf__broken(breaks, "root")) /* until the pivot the temporary files lie on the old /dev, and a user's layers */
+		for (r = 0; r < (!a->who->host_root && a->ws->mode != PF_WS_NONE ? 2 : 1); r++)
+			umount2("/dev", MNT_DETACH);
 	else if ((r = pf_mount_pivot(root, err)) < 0)
 		return r;
 	if (!pf__broken(breaks, "utsns") && (sethostname("pinfold", 7) < 0 || setdomainname("", 0) < 0))

@@ -166,8 +166,9 @@ int pf__workspace_mount_root(struct pf_workspace_plan *ws, const struct pf_ident
 		return map;
 	if (pf_mount_attr(lower, PF_MNT_IDMAP, 0, map, err) < 0)
 		return pf_fail(err, -EPERM,
-			       "the file system of the workspace '%s' has no idmapped mounts (overlay, 9p and NFS have none): as root it "
-			       "cannot be shown to the command's user; copy it to a local disk, or run pinfold as its owner",
+			       "the file system of the workspace '%s' has no idmapped mounts (overlay, 9p, NFS and, before Linux 6.3, tmpfs "
+			       "have none): as root it cannot be shown to the command's user; copy it to a local disk, or run pinfold as its "
+			       "owner",
 			       ws->host_path);
 	overlay = make_overlay(ws, scratch, lower, root_options, err);
 	if (overlay < 0)
