@@ -37,6 +37,7 @@ MARK = f"PF_TEST_SESSION={uuid.uuid4()}"
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: only in make test-all")
+    config.addinivalue_line("markers", "host(boot, situation): tests/hosts: what of which boot a test looks at")
     config.addinivalue_line("markers", "leaks: this test leaves something behind on purpose and removes it itself")
 
 

@@ -119,7 +119,7 @@ install: all
 		$(INSTALL) -D -m 644 $$page $(SHARE)/man/man$${page##*.}/$${page##*/} || exit 1; done
 	for policy in $(wildcard policies/*.json); do \
 		$(INSTALL) -D -m 644 $$policy $(SHARE)/pinfold/$$policy || exit 1; done
-	for doc in LICENSE $(wildcard README.md) $(wildcard docs/*); do \
+	for doc in LICENSE $(wildcard README.md SECURITY.md) $(wildcard docs/*); do \
 		$(INSTALL) -D -m 644 $$doc $(SHARE)/doc/pinfold/$${doc#docs/} || exit 1; done
 	for file in $$(find examples -type f ! -name '*.pyc'); do \
 		$(INSTALL) -D -m 644 $$file $(SHARE)/doc/pinfold/$$file || exit 1; done

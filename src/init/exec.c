@@ -240,6 +240,7 @@ static int take_word(struct init *in, struct exec *e, uint8_t word, const uint8_
 		if (e->state != EXEC_PREPARING)
 			return 0;
 		e->state = EXEC_READY;
+		in->quiet = false;
 		return pf_conn_send(in->conn, PF_MSG_READY, p, n);
 	}
 	if (word == LAUNCHER_FAILED && n >= 5) {
@@ -255,13 +256,22 @@ static int take_word(struct init *in, struct exec *e, uint8_t word, const uint8_
 }
 
 /* A closed control socket while starting means that execve succeeded: it is close-on-exec. */
-static int control_closed(struct init *in, struct exec *e)
+static int control_closed(struct exec *e)
 {
 	close_fd(&e->ctl);
 	if (e->state != EXEC_STARTING)
 		return 0; /* died while it waited: in__exec_child_ended() sees to it */
 	e->state = EXEC_RUNNING;
-	return e->start_failed ? 0 : send_started(in, e, 0, PF_STEP_NONE);
+	e->started_held = !e->start_failed;
+	return 0;
+}
+
+int in__exec_say_started(struct init *in, struct exec *e)
+{
+	if (!e->started_held)
+		return 0;
+	e->started_held = false;
+	return send_started(in, e, 0, PF_STEP_NONE);
 }
 
 int in__exec_control(struct init *in, struct exec *e, struct pf_error *err)
@@ -272,7 +282,7 @@ int in__exec_control(struct init *in, struct exec *e, struct pf_error *err)
 	if (n < 0 && errno == EAGAIN)
 		return 0;
 	if (n <= 0)
-		return control_closed(in, e);
+		return control_closed(e);
 	if (count)
 		take_fds(e, fds, count);
 	if (count && e->tty && !e->err_eof) {
@@ -403,6 +413,7 @@ void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_
 		pf_buf_free(&e->ctl_in);
 		if (e->replaced++ < REPLACE_MAX && spawn(in, e, &err) == 0)
 			return; /* the host hears READY again and looks at the new one afresh */
+		in->quiet = false;
 		send_failed(in, e->id, ECHILD, "the launcher died before the command was started");
 		release(in, e);
 		return;
@@ -439,7 +450,7 @@ void in__exec_settle(struct init *in, struct exec *e)
 
 			in__exec_control(in, e, &err);
 		}
-		if (send_exited(in, e) == 0)
+		if (in__exec_say_started(in, e) == 0 && send_exited(in, e) == 0)
 			e->exited_sent = true;
 	}
 	if (e->out_eof && e->err_eof && !pf_conn_is_open(in->conn, pf_stream_stdout(e->id)) &&

@@ -44,6 +44,7 @@ struct exec {
 	bool tty, want_stdin;
 	struct pf_buf in_queue; /* bytes from the host that the command has not taken yet; at most PF_CREDIT */
 	bool in_eof, out_eof, err_eof;
+	bool started_held;      /* so does the word that it was started */
 	bool out_held, err_held; /* its end of file waits a moment for its exit, to be told in one message */
 	bool exited_sent, start_failed;
 	unsigned replaced;      /* launchers that were killed while they waited */
@@ -57,6 +58,7 @@ struct init {
 	struct pf_msg_hello hello;
 	void *hello_mem;
 	bool have_hello;
+	bool quiet;             /* what is queued goes out with the first READY, or after HOLD_MS (main.c) */
 	int landlock;           /* ruleset for launchers; -1 none */
 	int cgroup_fds[5];
 	cpu_set_t cpus;         /* affinity at the start, given to every launcher afresh */
@@ -81,6 +83,7 @@ int in__exec_reap_all(struct init *in, uint32_t id);
 void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_us, uint64_t system_us, uint64_t max_rss);
 int in__exec_control(struct init *in, struct exec *e, struct pf_error *err); /* its control socket is readable */
 int in__exec_control_flush(struct exec *e);
+int in__exec_say_started(struct init *in, struct exec *e); /* if that is still to be said */
 void in__exec_settle(struct init *in, struct exec *e); /* EXITED and freeing, when due */
 struct exec *in__exec_find(struct init *in, uint32_t id);
 

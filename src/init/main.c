@@ -306,7 +306,7 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 	struct watch w[1 + EXECS_MAX * 4];
 	static const struct timespec hold = {0, HOLD_MS * 1000000l};
 	unsigned n = collect(in, p, w), i;
-	int r = ppoll(p, n, any_held(in) ? &hold : NULL, mask);
+	int r = ppoll(p, n, in->quiet || any_held(in) ? &hold : NULL, mask);
 
 	if (r < 0 && errno != EINTR)
 		return pf_fail_errno(err, "ppoll");
@@ -328,7 +328,9 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 				in__relay_release(in, &in->execs[i]);
 			in__exec_settle(in, &in->execs[i]);
 		}
-	return pf_conn_writable(in->conn, err);
+	if (r == 0)
+		in->quiet = false;
+	return in->quiet ? 0 : pf_conn_writable(in->conn, err);
 }
 
 static void set_signals(sigset_t *during_poll)

@@ -27,15 +27,16 @@ static void close_output(struct init *in, struct exec *e, bool is_err)
 		in__relay_release(in, e);
 }
 
-/* A process closes its streams a moment before it can be reaped. Each message wakes the host: so an end of file of a
- * command that still runs is held for HOLD_MS (main.c) or until it is reaped, and goes together with its exit. */
+/* Each message wakes the host. A short command starts, closes its streams and can be reaped within a moment: so the word
+ * that it started, and an end of file while it runs, are held for HOLD_MS (main.c) or until it is reaped, and go together. */
 bool in__relay_holds(const struct exec *e)
 {
-	return e->out_held || e->err_held;
+	return e->started_held || e->out_held || e->err_held;
 }
 
 void in__relay_release(struct init *in, struct exec *e)
 {
+	in__exec_say_started(in, e);
 	if (e->out_held)
 		pf_conn_eof(in->conn, pf_stream_stdout(e->id));
 	if (e->err_held)

@@ -278,8 +278,14 @@ static int kill_until(struct pf_cgroup *cg, unsigned n, uint64_t deadline)
 
 int pf_cgroup_exec_kill(struct pf_cgroup *cg, unsigned n)
 {
+	pid_t any;
+
 	if (cg->hiers == 0)
 		return -EOPNOTSUPP;
+	/* Mostly the command left nothing behind. Nobody can come in any more: only what is in the group forks into it, and
+	 * launchers enter before they are looked at. */
+	if (pf_cgroup_exec_pids(cg, n, &any, 1) == 0)
+		return 0;
 	return kill_until(cg, n, pf_now_ns() + KILL_NS);
 }
 

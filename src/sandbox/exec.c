@@ -213,6 +213,34 @@ static struct pf_exec *find_spare(struct pf_sandbox *s, const struct pf_exec_opt
 	return NULL;
 }
 
+static bool has_spare(const struct pf_sandbox *s)
+{
+	const struct pf_exec *e;
+
+	for (e = s->execs; e; e = e->next)
+		if (!e->wanted && e->state <= PF_EXEC_SPARE)
+			return true;
+	return false;
+}
+
+bool pf__exec_has_chores(const struct pf_sandbox *s)
+{
+	return s->stale_count > 0 || (s->spare_wanted && !has_spare(s));
+}
+
+void pf__exec_chores(struct pf_sandbox *s)
+{
+	struct pf_exec *spare;
+
+	while (s->stale_count)
+		s->tier->exec_remove(s->box, s->stale[--s->stale_count]);
+	if (!s->spare_wanted || has_spare(s))
+		return;
+	s->spare_wanted = false; /* should it fail, the next command finds out why */
+	if (pf__exec_prepare(s, false, false, 0, 0, &spare, NULL) == 0)
+		pf_conn_writable(s->conn, NULL);
+}
+
 static bool another_runs(const struct pf_sandbox *s)
 {
 	const struct pf_exec *e;
@@ -225,7 +253,7 @@ static bool another_runs(const struct pf_sandbox *s)
 
 int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o, struct pf_exec **out, struct pf_error *err)
 {
-	struct pf_exec *e, *spare;
+	struct pf_exec *e;
 	int r = 0;
 
 	if (s->broken.code)
@@ -244,9 +272,8 @@ int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_opt
 	r = encode_start(e, o, err);
 	if (r == 0 && e->state == PF_EXEC_SPARE)
 		r = pf__exec_go(e, err);
-	/* from the second command on a session is likely: keep one launcher waiting */
-	if (r == 0 && e->id > 1 && s->tier->exec_separate(s->box) && !find_spare(s, o))
-		pf__exec_prepare(s, false, o->want_stdin, 0, 0, &spare, NULL);
+	/* from the second command on a session is likely: then one launcher waits ahead of need */
+	s->spare_wanted = e->id > 1 && s->tier->exec_separate(s->box);
 	if (r == 0)
 		r = pf_conn_writable(s->conn, err);
 	if (r == 0 && op == PF_OP_EXEC)
@@ -405,7 +432,9 @@ void pf_exec_end(struct pf_exec *e)
 		pf_conn_close(s->conn, pf_stream_stdout(e->id));
 		pf_conn_close(s->conn, pf_stream_stderr(e->id));
 	}
-	s->tier->exec_remove(s->box, e->id);
+	if (s->stale_count == PF_STALE_MAX)
+		pf__exec_chores(s);
+	s->stale[s->stale_count++] = e->id;
 	pf_buf_free(&e->start);
 	pf__keep_free(&e->out);
 	pf__keep_free(&e->err);

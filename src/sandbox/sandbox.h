@@ -72,6 +72,7 @@ struct pf_exec {
 	struct pf_result result; /* valid in PF_EXEC_DONE */
 };
 
+#define PF_STALE_MAX 64u
 struct pf_sandbox {
 	struct pf_policy *policy;
 	struct pf_dirs dirs;
@@ -85,6 +86,9 @@ struct pf_sandbox {
 	char *kernel;
 	struct pf_exec *execs;
 	uint32_t next_exec;
+	uint32_t stale[PF_STALE_MAX]; /* execs that ended and whose groups are still to be removed: chores */
+	unsigned stale_count;
+	bool spare_wanted;       /* a launcher should wait for the next command */
 	struct pf_error broken;  /* code 0: whole */
 	enum pf_cause broken_cause;
 	uint64_t paused_at;      /* ns; 0: runs */
@@ -106,6 +110,9 @@ int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned s
 int pf__exec_go(struct pf_exec *e, struct pf_error *err);             /* PREPARING or SPARE and proved: send START */
 void pf__exec_end_now(struct pf_exec *e, enum pf_cause why);          /* kill, with the cause it will have */
 int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o, struct pf_exec **out, struct pf_error *err);
+
+void pf__exec_chores(struct pf_sandbox *s); /* what nobody waits for: done when nothing has happened for a moment */
+bool pf__exec_has_chores(const struct pf_sandbox *s);
 
 /* step.c */
 extern const struct pf_conn_ops pf__conn_ops;

@@ -17,6 +17,7 @@
 #define MS            1000000ull
 #define DRAIN_NS      (2000 * MS) /* after the first process ended, for its streams to close */
 #define KILL_NS       (3000 * MS) /* after a kill, for init to say that it happened */
+#define QUIET_MS      1              /* nothing happened for so long: time for chores */
 #define PREPARE_NS    (10000 * MS) /* for init to have a launcher wait */
 
 void pf__break_box(struct pf_sandbox *s, enum pf_cause cause, const struct pf_error *why)
@@ -369,6 +370,7 @@ int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err)
 {
 	struct pollfd p = {.fd = pf_conn_fd(s->conn), .events = POLLIN};
 	int wait = pf_sandbox_timeout(s), r;
+	bool chores = !s->broken.code && pf__exec_has_chores(s);
 
 	if (s->broken.code)
 		return pf_fail(err, s->broken.code, "%s", s->broken.msg);
@@ -376,7 +378,11 @@ int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err)
 		wait = timeout_ms;
 	if (pf_conn_wants_write(s->conn))
 		p.events |= POLLOUT;
-	r = poll(&p, 1, wait);
+	r = poll(&p, 1, chores && (wait < 0 || wait > QUIET_MS) ? QUIET_MS : wait);
+	if (r == 0 && chores) {
+		pf__exec_chores(s);
+		return tick_all(s) ? 1 : 0;
+	}
 	if (r < 0 && errno != EINTR)
 		return pf_fail_errno(err, "poll");
 	if (r > 0 && (p.revents & POLLOUT) && (r = pf_conn_writable(s->conn, err)) < 0)

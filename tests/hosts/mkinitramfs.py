@@ -18,8 +18,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Debian's, with the libraries that ldd names; looked for on PATH.
 PROGRAMS = """
     bash sh cat ls cp mv rm ln mkdir rmdir touch chmod chown env true false echo sleep dd head tail sort wc seq stat id
-    yes tee uname mktemp base64 sha256sum truncate readlink dirname basename find grep sed git setpriv unshare timeout rename.ul
+    yes tee uname mktemp base64 sha256sum truncate readlink dirname basename find grep sed git setpriv unshare timeout
+    rename.ul newuidmap newgidmap
 """.split()
+SETUID = ["newuidmap", "newgidmap"]
 
 # "busybox mount" and the like come from here; it is also the interpreter of init.
 BUSYBOX = "/usr/bin/busybox"
@@ -114,7 +116,7 @@ def _add_programs(tree):
         path = shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin")
         if not path:
             raise Missing(f"{name} is not installed")
-        tree.copy(f"usr/bin/{name}", os.path.realpath(path), 0o755)
+        tree.copy(f"usr/bin/{name}", os.path.realpath(path), 0o4755 if name in SETUID else 0o755)
         for wanted, source in _libraries(path):
             tree.copy(_merged(wanted), source, 0o755)
 

@@ -47,9 +47,9 @@ edits() {
 	report "$p.mv" "$@" pinfold run --json --workspace /disk/ws -- sh -c 'mv build moved && cat moved/sub/deep/f moved/g; mkdir n && mv n m && ls'
 	report "$p.git" "$@" pinfold run --json --workspace /disk/ws -- \
 		sh -ec 'git checkout -q main; test -f src/h; git mv src source; git commit -qam three; git status --short; git log --format=%s'
-	report "$p.untouched" "$@" git -C /disk/ws log --format=%s
+	report "$p.untouched" "$@" git -c safe.directory=/disk/ws -C /disk/ws log --format=%s
 	report "$p.apply" "$@" pinfold apply last
-	report "$p.applied" "$@" sh -c 'git -C /disk/ws log --format=%s; git -C /disk/ws status --short; ls -A /disk/ws; stat -c %u /disk/ws/source/h'
+	report "$p.applied" "$@" sh -c 'cd /disk/ws; for c in "log --format=%s" "status --short"; do git -c safe.directory=/disk/ws $c; done; ls -A; stat -c %u source/h'
 	report "$p.ro" "$@" pinfold run --json --workspace /disk/ws:ro -- sh -c 'cat source/h; rm -rf source; echo >new'
 }
 """
@@ -59,9 +59,9 @@ CORE = r"""
 printf '#!/usr/bin/bash\nid -u >/run/handler.ran\n' >/pf/handler
 chmod 755 /pf/handler
 echo '|/pf/handler' >/proc/sys/kernel/core_pattern
+echo 4 >/proc/sys/kernel/core_pipe_limit # the dead process can be reaped only when the handler has ended (core(5))
 
-# prints who the handler ran as, or "nobody"; waits for the kernel to have started it, which it does before it lets the dead
-# process be reaped
+# prints who the handler ran as, or "nobody"
 crash() {
 	rm -f /run/handler.ran
 	"$@" >/dev/null
@@ -69,7 +69,12 @@ crash() {
 }
 """
 
-LEFT = "sh -c 'find /sys/fs/cgroup -name \"pinfold-*\" ! -name pinfold-host; ls -A /run/pinfold /var/lib/pinfold/scratch 2>/dev/null; true'"
+# groups, run directories and scratch of sandboxes that are over; "pinfold-host" is where a delegated caller stands
+LEFT = """bash -c '
+	find /sys/fs/cgroup -name "pinfold-*" ! -name pinfold-host
+	for d in /run/pinfold /var/lib/pinfold/scratch /home/tester/.local/state/pinfold/{run,scratch}; do
+		[ ! -d $d ] || find $d -mindepth 1
+	done'"""
 
 BOOTS = {}
 

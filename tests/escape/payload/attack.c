@@ -51,15 +51,13 @@ void say(const char *what, int ok)
 static int verb_read(char **argv)
 {
 	for (; *argv; argv++) {
-		char text[4096];
+		char text[512]; /* a multiple of 8: /proc/kpagecount gives nothing else */
 		int fd = open(*argv, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 
 		say(*argv, n > 0);
-		if (n > 0) {
-			text[n] = '\0';
-			printf("%s\n", text);
-		}
+		if (n > 0)
+			printf("%.*s\n", (int)n, text);
 		if (fd >= 0)
 			close(fd);
 	}
@@ -214,17 +212,25 @@ static int verb_device(char **argv)
 
 /* --- terminals -------------------------------------------------------------------------- */
 
+static void ask(const char *what, unsigned long command, void *arg)
+{
+	/* a pseudo-terminal is no virtual console: with the permission the answer is "not this kind of terminal" */
+	int ok = syscall(SYS_ioctl, 0, command, arg) == 0 || errno == ENOTTY;
+
+	puts(""); /* what was typed is echoed on this line */
+	say(what, ok);
+}
+
 static int verb_terminal(char **argv)
 {
 	int zero = 0;
 
 	(void)argv;
-	say("TIOCSTI", syscall(SYS_ioctl, 0, 0x5412UL, "x") == 0);
-	say("TIOCSTI-high", syscall(SYS_ioctl, 0, 0xdeadbeef00005412UL, "x") == 0);
-	/* a pseudo-terminal is no virtual console: with the permission the answer is "not this kind of terminal" */
-	say("TIOCLINUX", syscall(SYS_ioctl, 0, 0x541cUL, "\2") == 0 || errno == ENOTTY);
-	say("TIOCLINUX-high", syscall(SYS_ioctl, 0, 0x10000541cUL, "\2") == 0 || errno == ENOTTY);
-	say("TIOCSETD", syscall(SYS_ioctl, 0, 0x5423UL, &zero) == 0);
+	ask("TIOCSTI", 0x5412UL, "x");
+	ask("TIOCSTI-high", 0xdeadbeef00005412UL, "x");
+	ask("TIOCLINUX", 0x541cUL, "\2");
+	ask("TIOCLINUX-high", 0x10000541cUL, "\2");
+	ask("TIOCSETD", 0x5423UL, &zero);
 	return 0;
 }
 
