@@ -88,6 +88,7 @@ struct pf_exec_options {
 	unsigned short rows, cols;    /* with tty; 0: 24x80 */
 	int want_stdin;               /* else stdin is /dev/null (with tty it is the terminal) */
 	uint64_t wall_ms, idle_ms;    /* 0: as the policy says */
+	int last;                     /* no other command follows: the sandbox ends with this one, and is torn down sooner */
 	/* Called from pf_sandbox_step() with output as it arrives, already bounded by limits.output. May be NULL.
 	 * The bytes are also kept for the result, head and tail, up to limits.output_inline. */
 	void (*output)(void *user, struct pf_exec *e, enum pf_stream stream, const void *p, size_t n);
@@ -100,6 +101,10 @@ int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct 
 size_t pf_exec_stdin_room(const struct pf_exec *e);
 int pf_exec_stdin(struct pf_exec *e, const void *p, size_t n, struct pf_error *err);
 int pf_exec_stdin_close(struct pf_exec *e);
+/* Take no more of an output than is on its way (at most 256 KiB) until it is released again: who writes to a slow reader holds
+ * up that stream alone, and the command waits as in any pipe. While an output is held the exec does not end before its
+ * end of file; pf_exec_kill() still kills. */
+int pf_exec_hold(struct pf_exec *e, enum pf_stream stream, int hold);
 int pf_exec_resize(struct pf_exec *e, unsigned short rows, unsigned short cols);
 int pf_exec_signal(struct pf_exec *e, int signo, struct pf_error *err); /* to the first process; the foreground group with a terminal */
 int pf_exec_kill(struct pf_exec *e);                                  /* every process of the exec; cause "killed" */

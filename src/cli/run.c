@@ -48,6 +48,7 @@ static int start_exec(struct pf_run *run, struct pf_error *err)
 		.argv = (const char *const *)run->command,
 		.tty = run->tty,
 		.want_stdin = run->interactive,
+		.last = 1,
 		.output = run->json == PF_JSON_OBJECT_MODE ? NULL : pf_run_output,
 		.user = run,
 	};

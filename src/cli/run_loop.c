@@ -105,19 +105,24 @@ static void check_sink(struct pf_run *run, struct pf_sink *s)
 	pf_exec_kill(run->exec);
 }
 
-/* Once it was killed there is no more to come than what is on its way, and the end must be seen. */
-static bool backlog(const struct pf_run *run)
+/* A slow reader holds up the stream that it reads and no other. Once it was killed there is no more to come than what is on
+ * its way, and the end must be seen. */
+static void hold_streams(struct pf_run *run)
 {
-	if (run->kills)
-		return false;
-	return pf_sink_pending(&run->out) > PF_SINK_HIGH || pf_sink_pending(&run->err) > PF_SINK_HIGH;
+	bool out = !run->kills && pf_sink_pending(&run->out) > PF_SINK_HIGH;
+	bool err = !run->kills && pf_sink_pending(&run->err) > PF_SINK_HIGH;
+
+	if (run->one_sink || run->json == PF_JSON_STREAM_MODE)
+		err = out;
+	pf_exec_hold(run->exec, PF_STDOUT, out);
+	pf_exec_hold(run->exec, PF_STDERR, err);
 }
 
 static void fill_poll(const struct pf_run *run, struct pollfd p[ON_COUNT])
 {
 	bool room = run->stdin_open && pf_exec_stdin_room(run->exec) > 0;
 
-	p[ON_BOX] = (struct pollfd){.fd = backlog(run) ? -1 : pf_sandbox_fd(run->box), .events = POLLIN};
+	p[ON_BOX] = (struct pollfd){.fd = pf_sandbox_fd(run->box), .events = POLLIN};
 	p[ON_SIGNALS] = (struct pollfd){.fd = run->signals, .events = POLLIN};
 	p[ON_STDIN] = (struct pollfd){.fd = room ? STDIN_FILENO : -1, .events = POLLIN};
 	p[ON_OUT] = (struct pollfd){.fd = pf_sink_pending(&run->out) ? run->out.fd : -1, .events = POLLOUT};
@@ -143,9 +148,9 @@ static int turn(struct pf_run *run, struct pf_error *err)
 		pf_sink_flush(&run->err);
 	if (p[ON_STDIN].revents)
 		feed_stdin(run);
-	/* Behind a slow reader only deadlines move the sandbox: each step takes in a bounded amount. */
-	if (!backlog(run) || ready == 0)
-		r = pf_sandbox_step(run->box, 0, err);
+	hold_streams(run);
+	r = pf_sandbox_step(run->box, 0, err);
+	hold_streams(run);
 	check_sink(run, &run->out);
 	check_sink(run, &run->err);
 	return r;

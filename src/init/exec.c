@@ -172,7 +172,9 @@ int in__exec_start(struct init *in, const uint8_t *body, size_t n, struct pf_err
 	if (pf_buf_add(&e->ctl_out, &length, sizeof(length)) < 0 || pf_buf_add(&e->ctl_out, body, n) < 0)
 		return pf_fail(err, -ENOMEM, "out of memory");
 	e->state = EXEC_STARTING;
+	e->last = m.last;
 	in__exec_control_flush(e);
+	in__relay_input(in, e); /* what came before, be it only the end of file */
 	return 0;
 }
 
@@ -453,6 +455,8 @@ void in__exec_settle(struct init *in, struct exec *e)
 		if (in__exec_say_started(in, e) == 0 && send_exited(in, e) == 0)
 			e->exited_sent = true;
 	}
+	if (e->last && e->exited_sent && e->out_eof && e->err_eof)
+		in->ending = true;
 	if (e->out_eof && e->err_eof && !pf_conn_is_open(in->conn, pf_stream_stdout(e->id)) &&
 	    !pf_conn_is_open(in->conn, pf_stream_stderr(e->id)))
 		release(in, e);

@@ -47,6 +47,7 @@ struct exec {
 	bool started_held;      /* so does the word that it was started */
 	bool out_held, err_held; /* its end of file waits a moment for its exit, to be told in one message */
 	bool exited_sent, start_failed;
+	bool last;              /* init ends with it */
 	unsigned replaced;      /* launchers that were killed while they waited */
 	int status;             /* as wait4 gave it */
 	uint64_t user_us, system_us, max_rss;
@@ -58,6 +59,7 @@ struct init {
 	struct pf_msg_hello hello;
 	void *hello_mem;
 	bool have_hello;
+	bool ending;            /* the last command was told of: end when that is sent */
 	bool quiet;             /* what is queued goes out with the first READY, or after HOLD_MS (main.c) */
 	int landlock;           /* ruleset for launchers; -1 none */
 	int cgroup_fds[5];

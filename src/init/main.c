@@ -267,7 +267,7 @@ static unsigned collect(struct init *in, struct pollfd *p, struct watch *w)
 			add(p, w, &n, e->out, POLLIN, e, WATCH_OUT);
 		if (e->err >= 0 && pf_conn_room(in->conn, pf_stream_stderr(e->id)))
 			add(p, w, &n, e->err, POLLIN, e, WATCH_ERR);
-		if (e->in >= 0 && e->in_queue.len)
+		if (e->in >= 0 && e->in_queue.len && e->state >= EXEC_STARTING)
 			add(p, w, &n, e->in, POLLOUT, e, WATCH_IN);
 	}
 	return n;
@@ -330,7 +330,12 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 		}
 	if (r == 0)
 		in->quiet = false;
-	return in->quiet ? 0 : pf_conn_writable(in->conn, err);
+	if (in->quiet)
+		return 0;
+	r = pf_conn_writable(in->conn, err);
+	if (r == 0 && in->ending && !pf_conn_wants_write(in->conn))
+		_exit(0); /* the kernel tears the sandbox down while the host writes its result */
+	return r;
 }
 
 static void set_signals(sigset_t *during_poll)

@@ -100,6 +100,7 @@ struct pf_msg_start {
 	uint32_t umask;
 	uint64_t nofile;                   /* RLIMIT_NOFILE, 0: leave */
 	uint64_t nproc;                    /* RLIMIT_NPROC, 0: leave (used where no cgroup holds it) */
+	uint8_t last;                      /* nothing follows: init ends, and the sandbox with it, once it has told of this one */
 };
 
 enum { PF_SIGNAL_FIRST = 1, PF_SIGNAL_TERMINAL = 2, PF_SIGNAL_ALL = 3 };

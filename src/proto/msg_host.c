@@ -68,6 +68,7 @@ static void walk_start(struct pf__wire *w, struct pf_msg_start *m)
 	pf__wire_range(w, m->umask, 0, 0777, "umask");
 	pf__wire_u64(w, &m->nofile);
 	pf__wire_u64(w, &m->nproc);
+	pf__wire_bool(w, &m->last, "last");
 }
 
 static void walk_signal(struct pf__wire *w, struct pf_msg_signal *m)

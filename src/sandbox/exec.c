@@ -182,7 +182,9 @@ static int encode_start(struct pf_exec *e, const struct pf_exec_options *o, stru
 		m.argv.count++;
 	m.env = (struct pf_strs){(uint32_t)env.count, env.items};
 	m.cwd = (char *)(uintptr_t)start_directory(s, o);
-	if (!s->tier->exec_separate(s->box))
+	if (s->tier->exec_separate(s->box))
+		m.last = e->last = o->last != 0;
+	else
 		m.nproc = s->policy->limits.processes;
 	r = env.failed ? -ENOMEM : pf_msg_start_put(&e->start, &m);
 	free_env(&env);
@@ -336,6 +338,23 @@ int pf_exec_stdin_close(struct pf_exec *e)
 	e->stdin_open = false;
 	r = pf_conn_eof(e->box->conn, pf_stream_stdin(e->id));
 	return r < 0 ? r : pf_conn_writable(e->box->conn, NULL);
+}
+
+int pf_exec_hold(struct pf_exec *e, enum pf_stream stream, int hold)
+{
+	unsigned i = stream == PF_STDERR;
+	size_t owed = e->owed[i];
+
+	if (e->held[i] == (hold != 0))
+		return 0;
+	e->held[i] = hold != 0;
+	if (hold || e->state == PF_EXEC_DONE || e->box->broken.code)
+		return 0;
+	e->drain_ns = pf_now_ns();
+	e->owed[i] = 0;
+	if (owed)
+		pf_conn_grant(e->box->conn, i ? pf_stream_stderr(e->id) : pf_stream_stdout(e->id), owed);
+	return pf_conn_writable(e->box->conn, NULL);
 }
 
 int pf_exec_resize(struct pf_exec *e, unsigned short rows, unsigned short cols)

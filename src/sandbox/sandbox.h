@@ -52,6 +52,7 @@ struct pf_exec {
 	struct pf_exec *next;
 	uint32_t id;
 	enum pf_exec_state state;
+	bool last;               /* the sandbox ends with it */
 	bool wanted;             /* a caller has it; START goes when READY was proved */
 	bool tty, want_stdin, stdin_open, out_eof, err_eof, reaped, ended;
 	uint8_t op;              /* enum pf_start_op */
@@ -59,9 +60,12 @@ struct pf_exec {
 	void (*output)(void *, struct pf_exec *, enum pf_stream, const void *, size_t);
 	void *user;
 	struct pf_keep out, err;
+	bool held[2];            /* stdout, stderr: the caller takes no more for now */
+	size_t owed[2];          /* bytes that were taken and not granted again, while held */
 	uint64_t wall_ms, idle_ms, output_limit;
 	uint64_t asked_ns;       /* when a caller wanted it */
 	uint64_t started_ns, last_byte_ns, ended_ns, killed_ns; /* monotonic; 0: not yet */
+	uint64_t drain_ns;       /* since when its streams should close */
 	uint64_t paused_ns;      /* how long of it the clocks stood */
 	struct pf_box_events before;
 	struct pf_msg_exited exited;

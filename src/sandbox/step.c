@@ -148,7 +148,7 @@ static int on_exited(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf
 		return e->state == PF_EXEC_DONE ? 0 : pf_fail(err, -EPROTO, "init ends what did not run");
 	e->exited = m;
 	e->state = PF_EXEC_DRAINING;
-	e->ended_ns = pf_now_ns();
+	e->ended_ns = e->drain_ns = pf_now_ns();
 	if (s->tier->exec_separate(s->box)) {
 		s->tier->exec_kill(s->box, e->id);
 		e->reaped = true;
@@ -243,6 +243,10 @@ static int on_data(void *user, uint32_t stream, const uint8_t *p, size_t n, stru
 		e->output(e->user, e, is_err ? PF_STDERR : PF_STDOUT, p, n);
 	if (e->output_limit && e->out.total + e->err.total > e->output_limit)
 		pf__exec_end_now(e, PF_CAUSE_OUTPUT_LIMIT);
+	if (e->held[is_err]) {
+		e->owed[is_err] += n;
+		return 0;
+	}
 	return pf_conn_grant(s->conn, stream, n);
 }
 
@@ -282,7 +286,7 @@ static uint64_t due(const struct pf_exec *e)
 	if (e->box->paused_at || e->state == PF_EXEC_DONE)
 		return at;
 	if (e->state == PF_EXEC_DRAINING)
-		return e->ended_ns + DRAIN_NS;
+		return (e->held[0] && !e->out_eof) || (e->held[1] && !e->err_eof) ? at : e->drain_ns + DRAIN_NS;
 	if (e->killed_ns)
 		return e->killed_ns + KILL_NS;
 	if (!e->started_ns)
@@ -351,6 +355,17 @@ int pf_sandbox_timeout(const struct pf_sandbox *s)
 
 /* --- step ------------------------------------------------------------------------------------------ */
 
+/* Init ends by itself when it has told all of a command that was to be the last. */
+static bool ended_well(const struct pf_sandbox *s)
+{
+	const struct pf_exec *e;
+
+	for (e = s->execs; e; e = e->next)
+		if (e->last && (e->state == PF_EXEC_DONE || drained(e)))
+			return true;
+	return false;
+}
+
 static int receive(struct pf_sandbox *s, struct pf_error *err)
 {
 	struct pf_error why = {0};
@@ -358,6 +373,12 @@ static int receive(struct pf_sandbox *s, struct pf_error *err)
 
 	if (r > 0 && (r = pf_conn_writable(s->conn, &why)) >= 0)
 		return 1;
+	if ((r == 0 || r == -ECONNRESET) && ended_well(s)) {
+		tick_all(s);
+		s->broken_cause = PF_CAUSE_ERROR;
+		pf_fail(&s->broken, -EPIPE, "its last command has ended");
+		return 1;
+	}
 	if (r == 0)
 		r = pf_fail(&why, -EPIPE, "pinfold-init died");
 	else if (!why.code)
@@ -369,7 +390,8 @@ static int receive(struct pf_sandbox *s, struct pf_error *err)
 int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err)
 {
 	struct pollfd p = {.fd = pf_conn_fd(s->conn), .events = POLLIN};
-	int wait = pf_sandbox_timeout(s), r;
+	int wait = pf_sandbox_timeout(s), sent = 0, r;
+	struct pf_error why = {0};
 	bool chores = !s->broken.code && pf__exec_has_chores(s);
 
 	if (s->broken.code)
@@ -385,10 +407,15 @@ int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err)
 	}
 	if (r < 0 && errno != EINTR)
 		return pf_fail_errno(err, "poll");
-	if (r > 0 && (p.revents & POLLOUT) && (r = pf_conn_writable(s->conn, err)) < 0)
-		return r;
+	if (r > 0 && (p.revents & POLLOUT) && (sent = pf_conn_writable(s->conn, &why)) < 0 && !why.code)
+		pf_fail(&why, sent, "the connection to pinfold-init broke");
+	/* also when it cannot be written: init may have said why it ended */
 	if (r > 0 && (p.revents & (POLLIN | POLLHUP | POLLERR)) && (r = receive(s, err)) < 0)
 		return r;
+	if (sent < 0) {
+		pf__break_box(s, PF_CAUSE_ERROR, &why);
+		return pf_fail(err, s->broken.code, "%s", s->broken.msg);
+	}
 	return tick_all(s) || r > 0 ? 1 : 0;
 }
 
