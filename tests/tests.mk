@@ -76,7 +76,7 @@ bench: $(O)/.deps-test
 	@PF_BUILD=$(abspath $(O)) $(PYTHON) bench/bench.py $(BENCH_ARGS)
 
 # --- style -----------------------------------------------------------------
-C_FILES = $(sort $(shell find src tests tools include examples bench -name '*.[ch]' 2>/dev/null))
+C_FILES = $(sort $(shell find src tests tools include examples bench docs -name '*.[ch]' 2>/dev/null))
 MAN_PAGES = $(sort $(wildcard man/*.[1-9]))
 SHELL_FILES = $(sort $(wildcard tools/*.sh .ci/run))
 

@@ -26,7 +26,8 @@ static int check_limits(const struct pf_limits *l, struct pf_error *err)
 		return pf_fail(err, -EINVAL, "limits.memory is %s; nothing starts with less than 4M", is);
 	if (l->disk > l->memory / 2) { /* EPERM: no slip of the pen but a limit that cannot be held (cause "boundary") */
 		pf__limit_text(size, l->disk, other);
-		pf__limit_text(size, l->disk * 2, needs);
+		/* 16M as the container tier has it: the other temporary files stand beside the changes */
+		pf__limit_text(size, (l->disk + (16u << 20)) * 2, needs);
 		return pf_fail(
 			err, -EPERM,
 			"limits.disk is %s, but files in memory may take half of limits.memory, which is %s: "

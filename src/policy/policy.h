@@ -109,7 +109,7 @@ int pf_policy_defaults(struct pf_policy *p, struct pf_error *err);
 int pf_policy_parse(struct pf_policy *p, const char *text, size_t n, const char *name, struct pf_error *err);
 int pf_policy_load(struct pf_policy *p, const char *path, struct pf_error *err); /* reads at most 1 MiB; "-" is stdin */
 /* Contradictions that show only in the whole: capabilities without user root, memory under 4 MiB, disk above what
- * memory allows ("needs --memory 2G"), mounts or a workspace over /proc, /dev, /sys, / or each other, min_tier above tier,
+ * memory allows ("needs --memory 2080M"), mounts or a workspace over /proc, /dev, /sys, / or each other, min_tier above tier,
  * idle_time longer than wall_time, output_inline above output. Call after the command line was applied. -EINVAL; -EPERM for
  * disk, a limit that nothing could hold (cause "boundary"). */
 int pf_policy_check(const struct pf_policy *p, struct pf_error *err);

@@ -182,6 +182,7 @@ static int encode_start(struct pf_exec *e, const struct pf_exec_options *o, stru
 		m.argv.count++;
 	m.env = (struct pf_strs){(uint32_t)env.count, env.items};
 	m.cwd = (char *)(uintptr_t)start_directory(s, o);
+	e->cwd = strdup(m.cwd);
 	if (s->tier->exec_separate(s->box))
 		m.last = e->last = o->last != 0;
 	else
@@ -455,6 +456,7 @@ void pf_exec_end(struct pf_exec *e)
 		pf__exec_chores(s);
 	s->stale[s->stale_count++] = e->id;
 	pf_buf_free(&e->start);
+	free(e->cwd);
 	pf__keep_free(&e->out);
 	pf__keep_free(&e->err);
 	free(e->inside.mem);

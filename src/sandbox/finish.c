@@ -176,7 +176,8 @@ int pf__finish_start_failed(struct pf_exec *e, int err_no, uint8_t step)
 	struct pf_error why = {0};
 
 	if (step == PF_STEP_CWD) {
-		pf_fail(&why, -err_no, "the command's directory cannot be entered inside: %s", strerror(err_no));
+		pf_fail(&why, -err_no, "the command's directory '%s' cannot be entered inside: %s", e->cwd ? e->cwd : "?",
+			strerror(err_no));
 		pf__finish_refused(e, PF_CAUSE_ERROR, &why);
 		return 0;
 	}

@@ -129,6 +129,7 @@ static int collect(struct pf_sandbox *s, char **changes_id, struct pf_error *err
 		return r;
 	if (set.count && !(*changes_id = strdup(s->id)))
 		r = pf_fail(err, -ENOMEM, "out of memory");
+	pf_change_free(&set);
 	return r;
 }
 

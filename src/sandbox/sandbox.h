@@ -56,6 +56,7 @@ struct pf_exec {
 	bool wanted;             /* a caller has it; START goes when READY was proved */
 	bool tty, want_stdin, stdin_open, out_eof, err_eof, reaped, ended;
 	uint8_t op;              /* enum pf_start_op */
+	char *cwd;               /* where it is to start, for messages */
 	struct pf_buf start;     /* START, encoded, until it is sent */
 	void (*output)(void *, struct pf_exec *, enum pf_stream, const void *, size_t);
 	void *user;

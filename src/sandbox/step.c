@@ -59,6 +59,9 @@ static int on_welcome(struct pf_sandbox *s, const uint8_t *p, size_t n, struct p
 	s->welcome = true;
 	s->hello_back = m;
 	s->hello_back.kernel = NULL;
+	/* init's word, within what the host knows of its own kernel */
+	if ((int)m.landlock_abi > s->box->receipt.landlock_abi)
+		return free(mem), pf_fail(err, -EPROTO, "init claims a Landlock that the kernel does not have");
 	s->box->receipt.landlock_scoped = m.scoped;
 	s->box->receipt.landlock_abi = (int)m.landlock_abi;
 	free(mem);
@@ -226,11 +229,23 @@ static int on_control(void *user, uint16_t type, const uint8_t *body, size_t n, 
 
 /* --- streams ---------------------------------------------------------------------------------- */
 
+/* How many of n more bytes are within the limit on output. What is beyond was written before the command could be ended:
+ * it is counted, and goes nowhere. */
+static size_t within_limit(const struct pf_exec *e, size_t n)
+{
+	uint64_t had = e->out.total + e->err.total;
+
+	if (!e->output_limit || had + n <= e->output_limit)
+		return n;
+	return had < e->output_limit ? (size_t)(e->output_limit - had) : 0;
+}
+
 static int on_data(void *user, uint32_t stream, const uint8_t *p, size_t n, struct pf_error *err)
 {
 	struct pf_sandbox *s = user;
 	struct pf_exec *e = pf__exec_find(s, stream / 4);
 	bool is_err = stream == pf_stream_stderr(stream / 4);
+	size_t shown;
 
 	(void)err;
 	if (!e)
@@ -238,10 +253,12 @@ static int on_data(void *user, uint32_t stream, const uint8_t *p, size_t n, stru
 	if (e->state == PF_EXEC_DONE)
 		return pf_conn_grant(s->conn, stream, n);
 	e->last_byte_ns = pf_now_ns();
-	pf__keep_add(is_err ? &e->err : &e->out, p, n);
-	if (e->output)
-		e->output(e->user, e, is_err ? PF_STDERR : PF_STDOUT, p, n);
-	if (e->output_limit && e->out.total + e->err.total > e->output_limit)
+	shown = within_limit(e, n);
+	pf__keep_add(is_err ? &e->err : &e->out, p, shown);
+	(is_err ? &e->err : &e->out)->total += n - shown;
+	if (e->output && shown)
+		e->output(e->user, e, is_err ? PF_STDERR : PF_STDOUT, p, shown);
+	if (shown < n)
 		pf__exec_end_now(e, PF_CAUSE_OUTPUT_LIMIT);
 	if (e->held[is_err]) {
 		e->owed[is_err] += n;

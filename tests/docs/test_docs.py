@@ -336,7 +336,7 @@ def test_the_receipt_page_has_every_field_of_the_schema():
     assert set(rows) - known == set(), "in docs/receipt.md, but not in the schema"
     assert known - set(rows) == set(), "in the schema, but not in docs/receipt.md"
     assert len(rows) == len(set(rows)), "a field stands twice in docs/receipt.md"
-    assert first_cells("docs/receipt.md", "`cause`") == schema["properties"]["cause"]["enum"]
+    assert first_cells("docs/receipt.md", "Cause") == schema["properties"]["cause"]["enum"]
 
 
 def test_the_receipt_page_has_every_attempt(pinfold):

@@ -12,6 +12,7 @@ Ordinary users cannot have `userns` taken off (nothing else works without), and 
 groups an exec's end kills what /proc shows). What has no switch is named in the file of its attack, with the reason.
 """
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -19,7 +20,7 @@ import subprocess
 
 import pytest
 
-from escape import HERE, escaped, in_own_network, switches
+from escape import BUILD, HERE, TOP, escaped, in_own_network, switches
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +71,40 @@ def prove(tools, attack_program):
             assert "tried" in done.out, f"nothing was tried: {done!r}"
 
     return go
+
+
+class Session:
+    """Several commands in one sandbox (payload/session.c), with the library of this build."""
+
+    def __init__(self, programs, tools):
+        self.programs, self.tools = programs, tools
+
+    def __call__(self, who, *scripts, off=None):
+        """[(cause, exit code, output)] of each. off: the test build, without these."""
+        program = self.programs[off is not None]
+        top = os.path.dirname(who.program)
+        libexec = os.path.join(top, *([] if off is None else ["break"]), "libexec/pinfold")
+        env = who.environment({"PF_BREAK": ",".join(off)} if off else None)
+        p = subprocess.run([*who.prefix, program, libexec, who.state, who.runtime, self.tools, *scripts], env=env, cwd="/",
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+        parts = re.split(r"^== \d+ (\w+) (-?\d+)\n", p.stdout, flags=re.M)[1:]
+        assert p.returncode == 0 and len(parts) == 3 * len(scripts), p
+        return [(parts[i], int(parts[i + 1]), parts[i + 2]) for i in range(0, len(parts), 3)]
+
+
+@pytest.fixture(scope="session")
+def session(_place, tools):
+    compiler = shutil.which("musl-gcc")
+    if not compiler:
+        pytest.skip("musl-gcc is not installed")
+    programs = {}
+    for broken, library in ((False, "libpinfold.a"), (True, "obj/break/libpinfold.a")):
+        if not os.path.exists(os.path.join(BUILD, library)):
+            pytest.fail(f"{library} is not built")
+        programs[broken] = os.path.join(_place, f"session-{broken}")
+        subprocess.run([compiler, "-static", "-Os", "-Wall", "-Wextra", "-I", os.path.join(TOP, "include"), "-o",
+                        programs[broken], os.path.join(HERE, "payload/session.c"), os.path.join(BUILD, library)], check=True)
+    return Session(programs, tools)
 
 
 @pytest.fixture

@@ -260,7 +260,7 @@ static void contradictions(void **state)
 		{"{\"tier\": \"container\", \"min_tier\": \"sentry\"}",
 		 "tier is container, but min_tier asks for at least sentry"},
 		{"{\"capabilities\": [\"chown\"]}", "user is not root"},
-		{"{\"limits\": {\"disk\": \"1G\"}}", "needs --memory 2G"},
+		{"{\"limits\": {\"disk\": \"1G\"}}", "needs --memory 2080M"},
 		{"{\"limits\": {\"idle_time\": \"2m\"}}",
 		 "limits.idle_time is 2m, longer than limits.wall_time, which is 60s"},
 		{"{\"limits\": {\"output_inline\": \"2M\", \"output\": \"1M\"}}",

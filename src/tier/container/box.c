@@ -137,6 +137,7 @@ void pf__container_destroy(struct pf_box *b)
 	close_fd(&c->temp_fd);
 	close_fd(&c->sync);
 	close_fd(&c->image_lock);
+	close_fd(&c->who.lock);
 	if (c->ws.upper_on_disk && (slash = strrchr(c->ws.scratch_path, '/'))) {
 		PF_AUTO_CLOSE int dir = -1;
 

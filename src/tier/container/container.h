@@ -36,6 +36,7 @@ struct pf_identity {
 	bool helpers;             /* maps are written by newuidmap and newgidmap */
 	bool deny_setgroups;      /* a gid map that we write ourselves needs it (user_namespaces(7)) */
 	bool shared;              /* init has the command's uid */
+	int lock;                 /* on the range of ids, as root; -1 */
 	uid_t caller;
 	gid_t caller_gid;
 	uint32_t init, user;      /* inside; groups are the same numbers */
@@ -44,7 +45,9 @@ struct pf_identity {
 	struct pf_idmap uid[3], gid[3];
 	unsigned uid_count, gid_count;
 };
-int pf__identity_decide(const struct pf_policy *p, const char *id, struct pf_identity *out, struct pf_error *err);
+/* runtime: where ranges of ids are locked; NULL: for a probe, none is. The caller closes out->lock. */
+int pf__identity_decide(const struct pf_policy *p, const char *id, const char *runtime, struct pf_identity *out,
+			struct pf_error *err);
 /* Write the maps of child's user namespace; 0: of the calling process's own. */
 int pf__identity_write(const struct pf_identity *who, pid_t child, struct pf_error *err);
 /* A user namespace that maps owner -> user on the host, for idmapped mounts. Returns its descriptor. */

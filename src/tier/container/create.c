@@ -188,7 +188,7 @@ static struct pf_container *new_container(const struct pf_box_spec *spec)
 	if (!c)
 		return NULL;
 	c->box.tier = &pf_tier_container;
-	c->box.sock = c->init_pidfd = c->userns_fd = c->temp_fd = c->sync = c->image_lock = -1;
+	c->box.sock = c->init_pidfd = c->userns_fd = c->temp_fd = c->sync = c->image_lock = c->who.lock = -1;
 	c->ws = (struct pf_workspace_plan){.fd = -1, .scratch_fd = -1, .overlay_fd = -1};
 	c->id = strdup(spec->id);
 	c->protect = spec->policy->protect; /* borrowed: the sandbox keeps its policy for as long as its box */
@@ -205,7 +205,7 @@ static int plan(struct pf_container *c, const struct pf_box_spec *spec, struct p
 
 	if (p->root_cow)
 		return pf_fail(err, -ENOTSUP, "\"root\": \"cow\" needs an image of its own; the host image is read-only");
-	if ((r = pf__identity_decide(p, c->id, &c->who, err)) < 0)
+	if ((r = pf__identity_decide(p, c->id, spec->dirs->runtime, &c->who, err)) < 0)
 		return r;
 	break_identity(spec->breaks, &c->who);
 	if ((r = pf__workspace_plan(spec, &c->who, &c->ws, err)) < 0)

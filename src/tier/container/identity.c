@@ -3,7 +3,8 @@
  * Identity (DESIGN section 4): which user and group ids a sandbox has, inside and on the host.
  *
  * As root: a range of 65536 ids of its own from a region that nobody hands out, so that nothing
- * inside is ever uid 0 on the host and two sandboxes share no id. As a user: the caller is the
+ * inside is ever uid 0 on the host, and two live sandboxes of one RUNTIME share no id (a lock on one byte of
+ * RUNTIME/.ids for each range). As a user: the caller is the
  * command's user; with sub-uids init and the rest of the ids come from those, through newuidmap.
  * Without, one id is all there is, and init shares it.
  */
@@ -42,22 +43,54 @@ static bool ids_are_mapped(const char *file, uint64_t first, uint64_t count)
 	return false;
 }
 
-static void map_root(const char *id, struct pf_identity *w)
+/* Hold the range slot for as long as *lock is open: an open file description lock on one byte (fcntl_locking(2)). */
+static bool hold_slot(int lock, uint32_t slot)
 {
+	struct flock one = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
+
+	return fcntl(lock, F_OFD_SETLK, &one) == 0;
+}
+
+static int choose_slot(const char *id, const char *runtime, uint32_t *slot, int *lock, struct pf_error *err)
+{
+	PF_AUTO_CLOSE int fd = -1;
+	char path[600];
 	uint8_t digest[32];
 	struct pf_sha256 s;
-	uint32_t slot;
+	uint32_t i;
 
 	pf_sha256_init(&s);
 	pf_sha256_add(&s, id, strlen(id));
 	pf_sha256_end(&s, digest);
-	slot = ((uint32_t)digest[0] | (uint32_t)digest[1] << 8 | (uint32_t)digest[2] << 16) % PF_HOST_ID_SLOTS;
+	*slot = ((uint32_t)digest[0] | (uint32_t)digest[1] << 8 | (uint32_t)digest[2] << 16) % PF_HOST_ID_SLOTS;
+	if (!runtime)
+		return 0; /* a probe, which lives for a moment */
+	snprintf(path, sizeof(path), "%s/.ids", runtime);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return pf_fail_errno(err, "cannot open %s", path);
+	for (i = 0; i < PF_HOST_ID_SLOTS; i++, *slot = (*slot + 1) % PF_HOST_ID_SLOTS)
+		if (hold_slot(fd, *slot)) {
+			*lock = pf_take_fd(&fd);
+			return 0;
+		}
+	return pf_fail(err, -EAGAIN, "all %u ranges of ids are in use by live sandboxes", PF_HOST_ID_SLOTS);
+}
+
+static int map_root(const char *id, const char *runtime, struct pf_identity *w, struct pf_error *err)
+{
+	uint32_t slot;
+	int r = choose_slot(id, runtime, &slot, &w->lock, err);
+
+	if (r < 0)
+		return r;
 	w->uid_base = PF_HOST_ID_BASE + slot * PF_ID_COUNT;
 	w->init = PF_INIT_UID;
 	w->uid[0] = w->gid[0] = (struct pf_idmap){0, w->uid_base, PF_ID_COUNT};
 	w->uid_count = w->gid_count = 1;
 	w->host_init = w->uid_base + w->init;
 	w->host_user = w->uid_base + w->user;
+	return 0;
 }
 
 /* The caller's line in /etc/subuid or /etc/subgid: "name-or-uid:first:count" (subuid(5)). */
@@ -147,9 +180,11 @@ static void map_user(struct pf_identity *w)
 	w->uid_count = w->gid_count = 1;
 }
 
-int pf__identity_decide(const struct pf_policy *p, const char *id, struct pf_identity *out, struct pf_error *err)
+int pf__identity_decide(const struct pf_policy *p, const char *id, const char *runtime, struct pf_identity *out,
+			struct pf_error *err)
 {
-	struct pf_identity w = {0};
+	struct pf_identity w = {.lock = -1};
+	int r;
 
 	w.caller = geteuid();
 	w.caller_gid = getegid();
@@ -159,7 +194,8 @@ int pf__identity_decide(const struct pf_policy *p, const char *id, struct pf_ide
 		map_user(&w);
 	} else if (ids_are_mapped("/proc/self/uid_map", PF_HOST_ID_BASE, PF_HOST_ID_SLOTS * PF_ID_COUNT) &&
 		   ids_are_mapped("/proc/self/gid_map", PF_HOST_ID_BASE, PF_HOST_ID_SLOTS * PF_ID_COUNT)) {
-		map_root(id, &w);
+		if ((r = map_root(id, runtime, &w, err)) < 0)
+			return r;
 	} else {
 		return pf_fail(err, -EPERM,
 			       "this root's user namespace lacks the ids from %u on that sandboxes use; run pinfold as an ordinary user",

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "linux/caps.h"
+#include "linux/seccomp.h"
 #include "tier/container/container.h"
 
 #define CANDIDATES 64
@@ -170,6 +171,24 @@ static void copy_status(const struct pf_proc_status *st, struct pf_outside *out)
 	out->seccomp_filters = st->seccomp_filters;
 }
 
+/* The filters as the kernel has them, which only the host's root may read; the receipt says which it was. */
+static int read_filters(struct pf_container *c, pid_t pid, struct pf_error *err)
+{
+	struct pf_receipt *r = &c->box.receipt;
+	char digest[PF_DIGEST_MAX];
+
+	if (!c->who.host_root || pf_filter_readback(pid, digest, NULL) < 0)
+		return 0;
+	r->filter_source = "read back";
+	if (strcmp(digest, r->filter) == 0)
+		return 0;
+	memcpy(r->filter, digest, sizeof(digest));
+#ifdef PF_BREAK_BUILD
+	return 0; /* one of them may be off */
+#endif
+	return pf_fail(err, -EPERM, "the system-call filters that are loaded are not those that were given");
+}
+
 static bool still_alive(int pidfd)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
@@ -202,6 +221,8 @@ int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_r
 	copy_status(&st, &o);
 	read_namespaces(c, procfd, o.pid, &o);
 	read_limits(c, &o);
+	if ((r = read_filters(c, o.pid, err)) < 0)
+		return r;
 	o.cgroup = read_cgroup(c, procfd, o.pid, exec);
 	o.root_fs = read_root_fs(procfd, o.pid);
 	if (!still_alive(pidfd)) {

@@ -201,7 +201,7 @@ int pf__container_probe(struct pf_probe *out, struct pf_error *err)
 	struct pf_identity who = {0};
 	struct pf_policy policy = {0};
 	struct report r = {0};
-	int i, ids = pf__identity_decide(&policy, "probe", &who, err);
+	int i, ids = pf__identity_decide(&policy, "probe", NULL, &who, err);
 
 	if (ids < 0) {
 		p.usable = false;
