@@ -40,7 +40,7 @@ LIBGCC := $(shell gcc -print-libgcc-file-name)
 MUSL_LINK = $(CC) -static -no-pie -nostdlib -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,relro -o $@ $(MUSL_LIB)/crt1.o $(MUSL_LIB)/crti.o \
 	$(filter %.o %.a,$^) -L$(MUSL_LIB) -Wl,--start-group -lc $(LIBGCC) -Wl,--end-group $(MUSL_LIB)/crtn.o
 
-# In musl builds undefined behaviour traps; there is no run-time to report it.
+# In musl builds undefined behaviour traps; there is no run-time to report it. By clang, which sees more of it than gcc.
 TRAP_CFLAGS := $(MUSL_CFLAGS) -fsanitize=undefined -fsanitize-undefined-trap-on-error -DPF_SAN_BUILD
 
 # Unit tests and fuzzers are glibc programs under ASan and UBSan, and so is one build of the shipped programs.
@@ -83,7 +83,7 @@ $(O)/obj/$(1)/libinner.a: $(SRC_INNER:src/%.c=$(O)/obj/$(1)/%.o)
 endef
 $(eval $(call flavour,musl,$$(CC),$$(MUSL_CFLAGS)))
 $(eval $(call flavour,break,$$(CC),$$(MUSL_CFLAGS) -DPF_BREAK_BUILD))
-$(eval $(call flavour,trap,$$(CC),$$(TRAP_CFLAGS)))
+$(eval $(call flavour,trap,$$(FUZZ_CC),$$(TRAP_CFLAGS)))
 $(eval $(call flavour,host,$$(CC),$$(HOST_CFLAGS)))
 $(eval $(call flavour,fuzz,$$(FUZZ_CC),$$(FUZZ_CFLAGS)))
 

@@ -100,8 +100,8 @@ class Pinfold:
         argv = [*self.prefix, self.program, *map(str, args)]
         return subprocess.Popen(argv, env=self.environment(env), **options)
 
-    def __call__(self, *args, stdin=None, timeout=SECONDS, **options):
-        """Run it to its end. stdin: bytes, a file, or None for /dev/null."""
+    def __call__(self, *args, stdin=None, timeout=SECONDS, report=False, **options):
+        """Run it to its end. stdin: bytes, a file, or None for /dev/null. report: a sanitizer may speak (tests/san)."""
         data = stdin if isinstance(stdin, bytes) else None
         if stdin is not None:
             options["stdin"] = subprocess.PIPE if data is not None else stdin
@@ -112,7 +112,10 @@ class Pinfold:
             os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
             pytest.fail(f"more than {timeout} s: {Done(process.args, None, out, err)!r}")
-        return Done(process.args, process.returncode, out or b"", err or b"")
+        done = Done(process.args, process.returncode, out or b"", err or b"")
+        if not report and ("Sanitizer: " in done.err or "runtime error: " in done.err):
+            pytest.fail(f"a sanitizer's report: {done!r}")
+        return done
 
     def run(self, *args, **options):
         return self("run", *args, **options)
@@ -376,7 +379,8 @@ def _live_of_others(runtime):
 
 def _directories(who):
     for name in _list(who.runtime):
-        yield f"directory {who.runtime}/{name}"
+        if name != ".ids":    # locks of id ranges, made once
+            yield f"directory {who.runtime}/{name}"
     for name in _list(os.path.join(who.state, "scratch")):
         yield f"directory {who.state}/scratch/{name}"
     for name in _list(os.path.join(who.state, "cache")):

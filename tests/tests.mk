@@ -33,25 +33,42 @@ run: $(O)/.deps-run
 
 BREAK_PROGRAMS := $(O)/break/pinfold $(O)/break/libexec/pinfold/pinfold-init
 
-# The shipped programs under sanitizers, and a program of the public API beside each (tests/san).
+# The shipped programs under sanitizers and a program of the public API beside each (tests/san). What tests/tier needs,
+# so that make test-all can run that suite over them too.
 SAN_PROGRAMS := $(foreach s,asan ubsan,$(addprefix $(O)/$(s)/,pinfold libexec/pinfold/pinfold-init session))
-$(O)/asan/session: $(O)/obj/host/session.o $(O)/obj/host/libpinfold.a
-	$(call say,LINK,$@)mkdir -p $(@D) && $(HOST_LINK)
-$(O)/ubsan/session: $(O)/obj/trap/session.o $(O)/obj/trap/libpinfold.a
-	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
-$(O)/obj/host/session.o: tests/san/session.c
-	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -MMD -MP -c -o $@ $<
-$(O)/obj/trap/session.o: tests/san/session.c
-	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(TRAP_CFLAGS) -MMD -MP -c -o $@ $<
+SAN_TIER_PROGRAMS := $(foreach s,asan ubsan,$(O)/$(s)/tier/session $(O)/$(s)/tier/liar)
+# 1: directory  2: flavour  3: flags  4: how to link
+define san_programs
+$(O)/obj/$(2)/tests/%.o: tests/%.c | $(GEN)
+	$$(call say,CC,$$@)mkdir -p $$(@D) && $$(CC) $$($(3)) -MMD -MP -c -o $$@ $$<
+$(1)/session: $(O)/obj/$(2)/tests/san/session.o $(O)/obj/$(2)/libpinfold.a
+	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4))
+$(1)/tier/session: $(O)/obj/$(2)/tests/tier/session.o $(O)/obj/$(2)/libpinfold.a
+	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4))
+$(1)/tier/liar: $(O)/obj/$(2)/tests/tier/liar.o $(SRC_INIT:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libinner.a
+	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4)) $$(LIAR_WRAPS)
+endef
+$(eval $(call san_programs,$(O)/asan,host,HOST_CFLAGS,HOST_LINK))
+$(eval $(call san_programs,$(O)/ubsan,trap,TRAP_CFLAGS,MUSL_LINK))
 
-test-build: all $(UNIT) $(BREAK_PROGRAMS) $(SAN_PROGRAMS)
+# What tests/tier needs: a program of the public API, and an init that lies (the real one, with some of its calls wrapped).
+TIER_PROGRAMS := $(O)/tier/session $(O)/tier/liar
+LIAR_WRAPS = $(shell sed -n 's/.*__wrap_\([a-z_]*\)(.*/-Wl,--wrap=\1/p' tests/tier/liar.c | sort -u)
+$(O)/tier/session: $(O)/obj/tier/session.o $(O)/obj/musl/libpinfold.a
+	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
+$(O)/tier/liar: $(O)/obj/tier/liar.o $(SRC_INIT:src/%.c=$(O)/obj/musl/%.o) $(O)/obj/musl/libinner.a
+	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK) $(LIAR_WRAPS)
+$(O)/obj/tier/%.o: tests/tier/%.c | $(GEN)
+	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(MUSL_CFLAGS) -MMD -MP -c -o $@ $<
+
+test-build: all $(UNIT) $(BREAK_PROGRAMS) $(SAN_PROGRAMS) $(TIER_PROGRAMS)
 
 test: $(O)/.deps-test
 	$(AGAIN) test-build
 	@$(PYTHON) tools/run-tests.py --build $(O) --jobs $(TEST_JOBS) $(TEST_ARGS)
 
 test-all: $(O)/.deps-test
-	$(AGAIN) test-build $(FUZZERS)
+	$(AGAIN) test-build $(SAN_TIER_PROGRAMS) $(FUZZERS)
 	@tools/run-fuzzers.sh $(O) $(FUZZ_SECONDS) $(notdir $(FUZZERS))
 	@$(PYTHON) tools/run-tests.py --build $(O) --jobs $(TEST_JOBS) --all $(TEST_ARGS)
 

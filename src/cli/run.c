@@ -205,7 +205,7 @@ static void report_json(struct pf_run *run)
 	if (run->json == PF_JSON_STREAM_MODE) {
 		pf_stream_result(run);
 		/* Nothing is left to hold up: now the reader may take its time. */
-		if (run->out.error == 0)
+		if (run->out.error == 0 && pf_sink_pending(&run->out))
 			pf_buf_add(&out, run->out.pend.data + run->out.done, pf_sink_pending(&run->out));
 	} else {
 		pf_result_json(&run->result, isatty(STDOUT_FILENO) ? 2 : 0, &out);

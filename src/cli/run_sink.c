@@ -87,6 +87,8 @@ void pf_sink_put(struct pf_sink *s, const void *p, size_t n)
 
 void pf_sink_flush(struct pf_sink *s)
 {
+	if (pf_sink_pending(s) == 0)
+		return;
 	s->done += write_all(s, s->pend.data + s->done, pf_sink_pending(s));
 	if (s->error || pf_sink_pending(s) == 0) {
 		s->pend.len = s->done = 0;

@@ -168,13 +168,16 @@ int in__exec_start(struct init *in, const uint8_t *body, size_t n, struct pf_err
 		return 0; /* its launcher was killed and is being replaced: a new READY will be looked at, and answered, afresh */
 	if (!e || e->state != EXEC_READY)
 		return send_failed(in, m.exec, ESRCH, "that exec does not wait");
+	if (in__launcher_spoilt(in, e->pid)) {
+		kill(e->pid, SIGKILL); /* it is replaced like any other that dies while it waits */
+		return 0;
+	}
 	/* the launcher decodes it again, itself: it is checked here so that a bad one never gets there */
 	if (pf_buf_add(&e->ctl_out, &length, sizeof(length)) < 0 || pf_buf_add(&e->ctl_out, body, n) < 0)
 		return pf_fail(err, -ENOMEM, "out of memory");
 	e->state = EXEC_STARTING;
 	e->last = m.last;
 	in__exec_control_flush(e);
-	in__relay_input(in, e); /* what came before, be it only the end of file */
 	return 0;
 }
 
@@ -245,6 +248,8 @@ static int take_word(struct init *in, struct exec *e, uint8_t word, const uint8_
 		in->quiet = false;
 		return pf_conn_send(in->conn, PF_MSG_READY, p, n);
 	}
+	if (word == LAUNCHER_GOING)
+		e->going = true;
 	if (word == LAUNCHER_FAILED && n >= 5) {
 		int32_t err_no;
 
@@ -257,11 +262,12 @@ static int take_word(struct init *in, struct exec *e, uint8_t word, const uint8_
 	return 0;
 }
 
-/* A closed control socket while starting means that execve succeeded: it is close-on-exec. */
+/* A closed control socket while starting means that execve succeeded, since it is close-on-exec, or that the launcher died
+ * before it had read START. */
 static int control_closed(struct exec *e)
 {
 	close_fd(&e->ctl);
-	if (e->state != EXEC_STARTING)
+	if (e->state != EXEC_STARTING || !e->going)
 		return 0; /* died while it waited: in__exec_child_ended() sees to it */
 	e->state = EXEC_RUNNING;
 	e->started_held = !e->start_failed;
@@ -283,8 +289,11 @@ int in__exec_control(struct init *in, struct exec *e, struct pf_error *err)
 
 	if (n < 0 && errno == EAGAIN)
 		return 0;
-	if (n <= 0)
-		return control_closed(e);
+	if (n <= 0) {
+		r = control_closed(e);
+		in__relay_input(in, e); /* what came before, be it only the end of file */
+		return r;
+	}
 	if (count)
 		take_fds(e, fds, count);
 	if (count && e->tty && !e->err_eof) {
@@ -354,6 +363,17 @@ int in__exec_cancel(struct init *in, uint32_t id)
 	return 0;
 }
 
+/* `kill -STOP -1` is no reason for the next command to hang: a launcher that was stopped before it became its
+ * command goes on. A command that is stopped is its own business. */
+void in__exec_child_stopped(struct init *in, pid_t pid)
+{
+	unsigned i;
+
+	for (i = 0; i < EXECS_MAX; i++)
+		if (in->execs[i].pid == pid && in->execs[i].state != EXEC_FREE && in->execs[i].ctl >= 0)
+			kill(pid, SIGCONT);
+}
+
 /* One pass over /proc: kill whatever is neither init nor a waiting launcher. Returns how many. */
 static int kill_others(struct init *in)
 {
@@ -391,6 +411,14 @@ int in__exec_reap_all(struct init *in, uint32_t id)
 	return r < 0 ? r : pf_conn_send(in->conn, PF_MSG_REAPED, b.data, b.len);
 }
 
+/* One that died before it had read START is replaced, also when START was sent: `kill -9 -1` of the command before may hit it late. */
+static bool became_the_command(const struct exec *e)
+{
+	if (e->state == EXEC_STARTING)
+		return e->going || e->start_failed;
+	return e->state > EXEC_STARTING;
+}
+
 void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_us, uint64_t system_us, uint64_t max_rss)
 {
 	struct pf_error err;
@@ -402,7 +430,9 @@ void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_
 			e = &in->execs[i];
 	if (!e || e->state == EXEC_ENDED)
 		return; /* an orphan that was given to us */
-	if (e->state == EXEC_PREPARING || e->state == EXEC_READY) {
+	if (e->state == EXEC_STARTING && e->ctl >= 0)
+		in__exec_control(in, e, &err); /* what it still said */
+	if (!became_the_command(e)) {
 #ifdef PF_SAN_BUILD
 		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGILL) /* a trap: a launcher in its place would hide it */
 			_exit(PF_SAN_EXIT_CODE);
@@ -413,6 +443,8 @@ void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_
 		close_fd(&e->out);
 		close_fd(&e->err);
 		pf_buf_free(&e->ctl_in);
+		pf_buf_free(&e->ctl_out);
+		e->ctl_sent = 0;
 		if (e->replaced++ < REPLACE_MAX && spawn(in, e, &err) == 0)
 			return; /* the host hears READY again and looks at the new one afresh */
 		in->quiet = false;
@@ -420,8 +452,6 @@ void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_
 		release(in, e);
 		return;
 	}
-	if (e->state == EXEC_STARTING && e->ctl >= 0)
-		in__exec_control(in, e, &err); /* what it still said */
 	e->state = EXEC_ENDED;
 	e->status = status;
 	e->user_us = user_us;

@@ -44,6 +44,7 @@ struct exec {
 	bool tty, want_stdin;
 	struct pf_buf in_queue; /* bytes from the host that the command has not taken yet; at most PF_CREDIT */
 	bool in_eof, out_eof, err_eof;
+	bool going;             /* the launcher has read START and is about to become the command */
 	bool started_held;      /* so does the word that it was started */
 	bool out_held, err_held; /* its end of file waits a moment for its exit, to be told in one message */
 	bool exited_sent, start_failed;
@@ -87,6 +88,7 @@ int in__exec_control(struct init *in, struct exec *e, struct pf_error *err); /* 
 int in__exec_control_flush(struct exec *e);
 int in__exec_say_started(struct init *in, struct exec *e); /* if that is still to be said */
 void in__exec_settle(struct init *in, struct exec *e); /* EXITED and freeing, when due */
+void in__exec_child_stopped(struct init *in, pid_t pid);
 struct exec *in__exec_find(struct init *in, uint32_t id);
 
 /* relay.c */
@@ -99,10 +101,12 @@ void in__relay_release(struct init *in, struct exec *e); /* send the ends of fil
 void in__relay_stopped(struct init *in, uint32_t stream);
 
 /* launcher.c: runs in the child; never returns */
+/* In init: is this waiting launcher scheduled otherwise than init made it? */
+bool in__launcher_spoilt(const struct init *in, pid_t pid);
 void in__launcher_main(const struct init *in, const struct pf_msg_prepare *m, int ctl) __attribute__((noreturn));
 
 /* What a launcher says over its control socket: u8 kind, u32 length, bytes; descriptors go with LAUNCHER_FDS. */
-enum launcher_word { LAUNCHER_FDS = 1, LAUNCHER_READY = 2, LAUNCHER_FAILED = 3 /* i32 errno, u8 step */ };
+enum launcher_word { LAUNCHER_FDS = 1, LAUNCHER_READY = 2, LAUNCHER_FAILED = 3 /* i32 errno, u8 step */, LAUNCHER_GOING = 4 };
 
 /* tries.c */
 void in__tries(const struct init *in, struct pf_msg_ready *out);

@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -82,9 +83,10 @@ static int enter_groups(const struct init *in, uint32_t exec, struct pf_error *e
 	return 0;
 }
 
+/* Where the sandbox has no group of its own, too: the names of the host's tell of its users and services. */
 static int new_cgroup_namespace(const struct init *in, struct pf_error *err)
 {
-	if (in->hello.cgroup_count && !in__broken(in, "cgroupns") && unshare(CLONE_NEWCGROUP) < 0)
+	if (!in__broken(in, "cgroupns") && unshare(CLONE_NEWCGROUP) < 0)
 		return pf_fail_errno(err, "cannot make a cgroup namespace");
 	return 0;
 }
@@ -229,6 +231,20 @@ static int send_ready(const struct launch *l, struct pf_error *err)
 	return r < 0 ? pf_fail(err, r, "cannot tell init that the launcher waits") : 0;
 }
 
+/* A command of the same uid may have changed how a launcher is scheduled while it waited, which cannot be taken back without
+ * privilege. Init itself it cannot: that has capabilities which a command lacks (cap_safe_nice() in the kernel). */
+bool in__launcher_spoilt(const struct init *in, pid_t pid)
+{
+	int own = getpriority(PRIO_PROCESS, 0);
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	return getpriority(PRIO_PROCESS, (id_t)pid) > (own > 0 ? own : 0) ||
+	       syscall(SYS_sched_getscheduler, pid) != syscall(SYS_sched_getscheduler, 0) ||
+	       syscall(SYS_ioprio_get, 1 /* IOPRIO_WHO_PROCESS */, pid) != syscall(SYS_ioprio_get, 1, 0) ||
+	       sched_getaffinity(pid, sizeof(cpus), &cpus) < 0 || !CPU_EQUAL(&cpus, &in->cpus);
+}
+
 /* --- START ----------------------------------------------------------------------------- */
 
 static void read_start(const struct launch *l, struct pf_msg_start *m)
@@ -246,6 +262,15 @@ static void read_start(const struct launch *l, struct pf_msg_start *m)
 	if (pf_msg_start_get(body, n, m, &mem, &err) < 0)
 		fail(l->ctl, EPROTO, PF_STEP_SETUP, NULL);
 	free(body);
+}
+
+/* From here on what ends this process ended the command. Until now it was replaced. */
+static void say_going(const struct launch *l)
+{
+	static const uint8_t word[5] = {LAUNCHER_GOING, 0, 0, 0, 0};
+
+	if (pf_write_full(l->ctl, word, sizeof(word)) < 0)
+		_exit(0);
 }
 
 static void set_limit(int which, uint64_t value)
@@ -400,5 +425,6 @@ void in__launcher_main(const struct init *in, const struct pf_msg_prepare *m, in
 	pf_san_bug("launcher");
 	must(&l, send_ready(&l, &err), &err);
 	read_start(&l, &start);
+	say_going(&l);
 	become(&l, &start);
 }

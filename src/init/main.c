@@ -233,10 +233,13 @@ static void reap(struct init *in)
 	pid_t pid;
 
 	child_ended = 0;
-	while ((pid = wait4(-1, &status, WNOHANG, &u)) > 0)
-		in__exec_child_ended(in, pid, status, (uint64_t)u.ru_utime.tv_sec * 1000000 + (uint64_t)u.ru_utime.tv_usec,
-				     (uint64_t)u.ru_stime.tv_sec * 1000000 + (uint64_t)u.ru_stime.tv_usec,
-				     (uint64_t)u.ru_maxrss * 1024);
+	while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED, &u)) > 0)
+		if ((status & 0xff) == 0x7f) /* WIFSTOPPED(), which in musl 1.2.3 overflows an int */
+			in__exec_child_stopped(in, pid);
+		else
+			in__exec_child_ended(in, pid, status, (uint64_t)u.ru_utime.tv_sec * 1000000 + (uint64_t)u.ru_utime.tv_usec,
+					     (uint64_t)u.ru_stime.tv_sec * 1000000 + (uint64_t)u.ru_stime.tv_usec,
+					     (uint64_t)u.ru_maxrss * 1024);
 }
 
 struct watch {
@@ -263,11 +266,12 @@ static unsigned collect(struct init *in, struct pollfd *p, struct watch *w)
 			continue;
 		if (e->ctl >= 0)
 			add(p, w, &n, e->ctl, (short)(POLLIN | (e->ctl_sent < e->ctl_out.len ? POLLOUT : 0)), e, WATCH_CTL);
-		if (e->out >= 0 && pf_conn_room(in->conn, pf_stream_stdout(e->id)))
+		/* a launcher writes nothing; the end of one that is killed while it waits is not the end of the command's output */
+		if (e->out >= 0 && e->state >= EXEC_RUNNING && pf_conn_room(in->conn, pf_stream_stdout(e->id)))
 			add(p, w, &n, e->out, POLLIN, e, WATCH_OUT);
-		if (e->err >= 0 && pf_conn_room(in->conn, pf_stream_stderr(e->id)))
+		if (e->err >= 0 && e->state >= EXEC_RUNNING && pf_conn_room(in->conn, pf_stream_stderr(e->id)))
 			add(p, w, &n, e->err, POLLIN, e, WATCH_ERR);
-		if (e->in >= 0 && e->in_queue.len && e->state >= EXEC_STARTING)
+		if (e->in >= 0 && e->in_queue.len && e->state >= EXEC_RUNNING)
 			add(p, w, &n, e->in, POLLOUT, e, WATCH_IN);
 	}
 	return n;
@@ -340,7 +344,7 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 
 static void set_signals(sigset_t *during_poll)
 {
-	struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_RESTART | SA_NOCLDSTOP};
+	struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_RESTART}; /* stops too: of a launcher that waits */
 	sigset_t block;
 
 	sigaction(SIGCHLD, &child, NULL);

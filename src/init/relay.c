@@ -76,7 +76,7 @@ static void close_input(struct init *in, struct exec *e, bool tell)
 
 void in__relay_input(struct init *in, struct exec *e)
 {
-	if (e->state < EXEC_STARTING)
+	if (e->state < EXEC_RUNNING)
 		return; /* a launcher that waits may still be replaced, and what it was given would be lost with it */
 	while (e->in >= 0 && e->in_queue.len) {
 		ssize_t n = write(e->in, e->in_queue.data, e->in_queue.len);

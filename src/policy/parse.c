@@ -4,8 +4,11 @@
  * not at all, and nothing in it is skipped: a key that is not understood may be the one that was to hold.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -223,15 +226,37 @@ int pf_policy_parse(struct pf_policy *p, const char *text, size_t n, const char 
 	return 0;
 }
 
+/* Who can write the document decides what is mounted and what may be called. A pipe or a terminal is the caller's doing. */
+static int check_owner(int fd, const char *shown, struct pf_error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return pf_fail_errno(err, "cannot look at the policy %s", shown);
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	if (st.st_mode & S_IWOTH)
+		return pf_fail(err, -EPERM, "the policy %s can be written by everybody: chmod o-w it", shown);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return pf_fail(err, -EPERM,
+			       "the policy %s belongs to uid %u and not to you (%u): if you trust it, pass it as \"--policy -\"", shown,
+			       (unsigned)st.st_uid, (unsigned)geteuid());
+	return 0;
+}
+
 int pf_policy_load(struct pf_policy *p, const char *path, struct pf_error *err)
 {
 	PF_AUTO_BUF struct pf_buf text = {0};
 	bool is_stdin = strcmp(path, "-") == 0;
 	const char *name = is_stdin ? "standard input" : path;
+	PF_AUTO_CLOSE int fd = is_stdin ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	char shown[PF__SHOWN_MAX];
-	int r = is_stdin ? pf_read_fd(STDIN_FILENO, &text, DOCUMENT_MAX)
-			 : pf_read_file(AT_FDCWD, path, &text, DOCUMENT_MAX);
+	int r = is_stdin || fd >= 0 ? 0 : -errno;
 
+	if (fd >= 0 && (r = check_owner(fd, pf__shown(name, shown), err)) < 0)
+		return r;
+	if (r == 0)
+		r = pf_read_fd(is_stdin ? STDIN_FILENO : fd, &text, DOCUMENT_MAX);
 	if (r == -EFBIG)
 		return pf_fail(err, r, "policy %s is longer than 1 MiB", pf__shown(name, shown));
 	if (r < 0) {

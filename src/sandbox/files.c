@@ -66,9 +66,9 @@ static int run(struct pf_sandbox *s, uint8_t op, const char *path, const void *i
 	}
 	if (j->too_big)
 		code = pf_fail(err, -EFBIG, "'%s' is larger than the caller takes", path);
-	else if (r->cause != PF_CAUSE_EXITED)
+	else if (r->exit_code < 0 || r->error)
 		code = pf_fail(err, -EIO, "%s", r->error ? r->error : pf_cause_name(r->cause));
-	else if (r->exit_code > 0)
+	else if (r->exit_code > 0) /* with cause disk_limit too: the errno says it better */
 		code = pf_fail(err, r->exit_code < 134 ? -r->exit_code : -EIO, "'%s' inside: %s", path, strerror(r->exit_code));
 	pf_exec_end(e);
 	return code;

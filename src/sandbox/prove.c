@@ -43,8 +43,6 @@ static int prove_namespaces(const struct pf_exec *e, struct pf_error *err)
 	for (i = 0; i < PF_NS_KINDS; i++) {
 		if (o->ns_own[i])
 			continue;
-		if (i == NS_CGROUP && !o->cgroup)
-			continue; /* nothing of ours to hide: no groups */
 		if (i == NS_TIME && r->namespaces_missing && strstr(r->namespaces_missing, "time"))
 			continue;
 		snprintf(text, sizeof(text), "it is not in a %s namespace of its own", pf_ns_names[i]);

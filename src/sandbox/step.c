@@ -91,6 +91,8 @@ static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_
 	e = of_message(s, m.exec, err);
 	if (!e || e->state > PF_EXEC_STARTING) {
 		free(mem);
+		if (e && e->state == PF_EXEC_DONE)
+			return 0; /* it was on its way when we ended the exec */
 		return e || err->code ? pf_fail(err, -EPROTO, "init has a launcher wait that nobody asked for") : 0;
 	}
 	free(e->inside.mem);
@@ -103,11 +105,9 @@ static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_
 		return 0; /* killed while we looked: init replaces it, and says READY again */
 	if (r == 0)
 		r = pf__prove(e, &why);
-	if (r < 0) {
-		e->state = PF_EXEC_PREPARING;
-		pf__exec_end_now(e, PF_CAUSE_BOUNDARY);
-		pf__finish_refused(e, PF_CAUSE_BOUNDARY, &why);
-		return 0;
+	if (r < 0) { /* no command is started, and none goes on, behind a wall in doubt */
+		pf__break_box(s, PF_CAUSE_BOUNDARY, &why);
+		return pf_fail(err, why.code, "%s", why.msg);
 	}
 	e->state = PF_EXEC_SPARE;
 	return e->wanted ? pf__exec_go(e, err) : 0;
@@ -247,11 +247,12 @@ static int on_data(void *user, uint32_t stream, const uint8_t *p, size_t n, stru
 	bool is_err = stream == pf_stream_stderr(stream / 4);
 	size_t shown;
 
-	(void)err;
 	if (!e)
 		return 0;
 	if (e->state == PF_EXEC_DONE)
 		return pf_conn_grant(s->conn, stream, n);
+	if (e->state < PF_EXEC_STARTING)
+		return pf_fail(err, -EPROTO, "init sends output of a command that was not started");
 	e->last_byte_ns = pf_now_ns();
 	shown = within_limit(e, n);
 	pf__keep_add(is_err ? &e->err : &e->out, p, shown);
@@ -396,7 +397,7 @@ static int receive(struct pf_sandbox *s, struct pf_error *err)
 		pf_fail(&s->broken, -EPIPE, "its last command has ended");
 		return 1;
 	}
-	if (r == 0)
+	if (r == 0 || r == -ECONNRESET) /* the latter if it left something unread */
 		r = pf_fail(&why, -EPIPE, "pinfold-init died");
 	else if (!why.code)
 		pf_fail(&why, r, "the connection to pinfold-init broke");

@@ -31,7 +31,7 @@ def tools(_place):
     compiler = shutil.which("musl-gcc") or shutil.which("gcc")
     if not compiler:
         pytest.skip("no C compiler")
-    sources = [os.path.join(HERE, "payload", name) for name in ("attack.c", "calls.c")]
+    sources = [os.path.join(HERE, "payload", name) for name in ("attack.c", "calls.c", "processes.c")]
     subprocess.run([compiler, "-static", "-Os", "-Wall", "-Wextra", "-o", os.path.join(top, "bin/attack"), *sources], check=True)
     subprocess.run(["chmod", "-R", "a+rX", top], check=True)
     return top

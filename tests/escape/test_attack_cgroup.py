@@ -32,13 +32,17 @@ def test_as_user(as_user, refused):
     refused(as_user, ["release-agent"])
 
 
-def test_the_hosts_groups_have_no_names_inside(pinfold, need_root, prove):
+def test_the_hosts_groups_have_no_names_inside(anyone, prove):
+    """Not even where the sandbox has no group of its own: the caller's tells of users, services and containers."""
+    with open("/proc/self/cgroup", encoding="ascii") as f:
+        own = {line.strip().split(":", 2)[2].split("/")[1] for line in f} - {""}
+    if not own:
+        pytest.skip("the tests run in no group that has a name")
+
     def names(program):
         return program.run("--quiet", "--", "sh", "-c", "echo tried; cat /proc/self/cgroup")
 
-    if "cgroup v" not in pinfold.run("--receipt", "--", "true").err:
-        pytest.skip("this host gives no control group")
-    prove(pinfold, None, ["cgroupns"], run=names, worked=lambda done: "pinfold-" in done.out)
+    prove(anyone, None, ["cgroupns"], run=names, worked=lambda done: any(path in done.out for path in own))
 
 
 def test_limits_hold_for_what_was_left_behind(anyone, tools, attack_program):

@@ -72,6 +72,12 @@ def test_nothing_of_the_host_can_be_set(pinfold, need_root, prove):
     prove(pinfold, ["open-for-writing", *paths], ["mask_proc", "userns"], "--user", "root", worked=Worked(paths))
 
 
+def test_pressure_triggers(anyone, prove):
+    """/proc/pressure is open to everybody: a trigger makes the host's kernel watch the host for us."""
+    paths = there(["/proc/pressure/cpu", "/proc/pressure/memory", "/proc/pressure/io"], os.O_WRONLY)
+    prove(anyone, ["open-for-writing", *paths], ["mask_proc"], worked=Worked(paths))
+
+
 def test_sysfs_is_not_there_to_write(pinfold, need_root, prove):
     paths = there(SYS_WRITE, os.O_WRONLY)
     prove(pinfold, ["open-for-writing", *paths], ["root", "userns", "landlock"], "--user", "root", "-w", "/tmp",

@@ -86,6 +86,9 @@ def test_an_abstract_name(anyone, prove, daemon, canary):
     prove(anyone, ["unix", "@" + name], ["netns", "landlock"], worked=lambda done: canary in done.out)
 
 
+# A hole: --tools and the policy's mounts are binds, and a socket of the host is one there too. An overlay without an upper, as
+# `ro` workspaces have, would be the cure; Landlock can forbid it from ABI 9 on.
+@pytest.mark.xfail(strict=True, reason="known hole: sockets in a --tools tree are the host's")
 def test_a_socket_in_a_tool_tree(anyone, own, workspace, daemon, tools, attack_program, canary):
     tree = workspace(anyone, {"bin/x": "x"})
     path = os.path.join(tree, "daemon.sock")

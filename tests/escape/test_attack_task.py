@@ -155,8 +155,8 @@ def test_the_key_in_another_processs_environment(pinfold, need_root, prove, cana
         return program.run("--quiet", "--user", "root", "-w", "/tmp", "--", "sh", "-c",
                            "echo tried; cat /proc/[0-9]*/environ 2>&1 | tr '\\0' '\\n' | grep -a API_KEY", env={"API_KEY": canary})
 
-    # The keeper's own environment. Landlock is no defence of its own here: CAP_PERFMON reads the memory of whom it forbids
-    # to trace (may_access_mm()); nor is init's being undumpable, which CAP_SYS_PTRACE passes by.
+    # The keeper's own environment. Landlock is no defence of its own here: CAP_PERFMON over the host reads the
+    # memory of whom it forbids to trace (may_access_mm(); `userns` is off); nor is init's being undumpable, which CAP_SYS_PTRACE passes by.
     prove(pinfold, None, ["pidns", "userns", CAPS], run=task, worked=lambda done: canary in done.out)
 
 

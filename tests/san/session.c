@@ -149,7 +149,8 @@ static void kill_them(void)
 	pf_exec_end(e);
 	e = start(box, "trap 'exit 7' USR1; echo; while :; do :; done",
 		  (struct pf_exec_options){.output = discard, .user = &bytes});
-	for (bytes = 0; bytes == 0;)
+	bytes = 0;
+	while (bytes == 0)
 		CHECK(pf_sandbox_step(box, -1, &err) >= 0);
 	CHECK(pf_exec_signal(e, 10, &err) == 0);
 	CHECK(pf_result_exit_code(await(box, e)) == 7);

@@ -5,7 +5,7 @@ asan: glibc programs under ASan, UBSan and, in what the user starts, LeakSanitiz
 from init and its launchers too, and its process ends with 99. ubsan: musl programs that trap, which the host sees as an
 init or launcher that died. That every one of these would be noticed is tested first (PF_SAN_BUG).
 
-Any other suite can be run over these programs: O=build/asan pytest tests/tier
+Any other suite can be run over these programs, O=build/asan pytest tests/tier; make test-all does it with that one.
 """
 import json
 import os
@@ -14,13 +14,14 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
 SECONDS = 60
 REPORT = re.compile(
-    rb"Sanitizer|runtime error:|pinfold-init (died|stopped)|first process|launcher died|helper that reads the changes died|connection to pinfold-init")
+    rb"Sanitizer|runtime error:|pinfold-init (died|stopped)|first process|launcher died|helper that reads the changes died|connection to pinfold-init|the peer")
 ENDS = (99, -signal.SIGILL, -signal.SIGABRT, -signal.SIGSEGV, 128 + signal.SIGILL)
 
 
@@ -42,7 +43,7 @@ def watched(who, flavour):
 
     class Watched(type(who)):
         def __call__(self, *args, report=False, **options):
-            done = super().__call__(*args, **options)
+            done = super().__call__(*args, report=report, **options)
             assert seen(done) == report, repr(done)
             return done
 
@@ -126,6 +127,8 @@ def test_echo(anyone):
 
 
 def test_ways_to_end(anyone):
+    for code in (1, 127, 128, 255):
+        assert sh(anyone, f"exit {code}").exit_code == code
     assert sh(anyone, "kill -SEGV $$").signal == "SIGSEGV"
     assert anyone.result("--", "no-such-command").exit_code == 127
     assert anyone.result("--", "/etc/passwd").exit_code == 126
@@ -360,3 +363,12 @@ def test_public_api_changes(anyone, session, workspace):
     ws = workspace(anyone, {"kept": "one\n", "gone/a": "x"})
     session(anyone, "changes", ws)
     assert os.path.exists(os.path.join(ws, "added")) and not os.path.exists(os.path.join(ws, "gone"))
+
+
+@pytest.mark.slow
+def test_suite_of_the_tiers(flavour, _me):
+    """The suite that runs over every tier, over these programs."""
+    env = dict(os.environ, O=os.path.dirname(_me.program), PYTHONDONTWRITEBYTECODE="1")
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "tests/tier"]
+    done = subprocess.run(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1200, check=False)
+    assert done.returncode == 0 and not re.search(rb"Sanitizer: |runtime error: ", done.stdout), done.stdout.decode(errors="replace")

@@ -167,7 +167,8 @@ static int attach_all(const struct pf_sources *s, int root, struct pf_error *err
 static const char *const masked[] = {"acpi",	  "asound",	 "interrupts",	"kcore",       "keys",	  "latency_stats",
 				     "timer_list", "timer_stats", "sched_debug", "scsi",	 "kallsyms", "vmallocinfo",
 				     "kpagecount", "kpageflags",  "slabinfo",	 "sysrq-trigger"};
-static const char *const read_only[] = {"bus", "fs", "irq", "sys"};
+/* pressure: whoever may write its files makes the host's kernel watch for him, and they are open to all (psi.rst) */
+static const char *const read_only[] = {"bus", "fs", "irq", "pressure", "sys"};
 
 /* The host's root owns it, whom no id of the sandbox is, and it lets nobody else in: kcore, kallsyms' neighbours, sysrq-trigger.
  * Covering it would cost a mount and refuse nothing more. */
@@ -206,8 +207,9 @@ static int freeze_entry(int proc, const char *name, struct pf_error *err)
 
 	if (fstatat(proc, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
-	/* what is in /proc/sys belongs to the namespaces' own root in part; the others are the host root's throughout */
-	if (st.st_uid == PF_OVERFLOW_UID && strcmp(name, "sys") != 0)
+	/* what is in /proc/sys belongs to the namespaces' own root in part, what is in /proc/pressure is open to all; the others
+	 * are the host root's throughout */
+	if (st.st_uid == PF_OVERFLOW_UID && strcmp(name, "sys") != 0 && strcmp(name, "pressure") != 0)
 		return 0;
 	copy = pf_mount_clone(proc, name, err);
 	if (copy < 0)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * System calls that a command has no business with. Each runs in a child of its own, since some answers are a
- * signal. "Worked" is what the kernel answers once it let the call in: for calls that would change the machine the
- * arguments are such that it then finds something else wrong (a module, a swap file that is not there).
+ * signal. "Worked" is what the kernel answers once it let the call in: for calls that would change the
+ * machine the arguments are such that it then finds something else wrong (a module, a swap file that is not
+ * there).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,9 +28,18 @@
 static char zero[256];
 
 /* --- namespaces --- */
-static int call_unshare_user(void) { return unshare(CLONE_NEWUSER) == 0; }
-static int call_unshare_mount(void) { return unshare(CLONE_NEWNS) == 0; }
-static int call_unshare_cgroup(void) { return unshare(CLONE_NEWCGROUP) == 0; }
+static int call_unshare_user(void)
+{
+	return unshare(CLONE_NEWUSER) == 0;
+}
+static int call_unshare_mount(void)
+{
+	return unshare(CLONE_NEWNS) == 0;
+}
+static int call_unshare_cgroup(void)
+{
+	return unshare(CLONE_NEWCGROUP) == 0;
+}
 
 static int new_child(long pid)
 {
@@ -38,8 +48,14 @@ static int new_child(long pid)
 	return pid > 0;
 }
 
-static int call_clone_user(void) { return new_child(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0)); }
-static int call_clone_net(void) { return new_child(syscall(SYS_clone, CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0)); }
+static int call_clone_user(void)
+{
+	return new_child(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+}
+static int call_clone_net(void)
+{
+	return new_child(syscall(SYS_clone, CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0));
+}
 static int call_clone3_user(void)
 {
 	uint64_t args[11] = {CLONE_NEWUSER, 0, 0, 0, SIGCHLD};
@@ -55,19 +71,35 @@ static int call_setns(void)
 }
 
 /* --- mounts --- */
-/* of what is no mount point: EINVAL comes behind every permission, and nothing is changed, wherever it runs */
+/* of what is no mount point: EINVAL comes behind every permission, and nothing is changed, wherever it runs
+ */
 static int call_mount(void)
 {
 	return mount(NULL, "/usr/bin", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) < 0 && errno == EINVAL;
 }
 
-static int call_fsopen(void) { return syscall(430, "tmpfs", 1) >= 0; }
-static int call_open_tree(void) { return syscall(428, AT_FDCWD, "/tmp", 1) >= 0; }
-static int call_chroot(void) { return chroot("/tmp") == 0; }
-static int call_umount(void) { return umount2("/var/empty/none", MNT_DETACH) == 0 || errno == ENOENT; }
+static int call_fsopen(void)
+{
+	return syscall(430, "tmpfs", 1) >= 0;
+}
+static int call_open_tree(void)
+{
+	return syscall(428, AT_FDCWD, "/tmp", 1) >= 0;
+}
+static int call_chroot(void)
+{
+	return chroot("/tmp") == 0;
+}
+static int call_umount(void)
+{
+	return umount2("/var/empty/none", MNT_DETACH) == 0 || errno == ENOENT;
+}
 
 /* --- attack surface of the kernel --- */
-static int call_io_uring(void) { return syscall(425, 1, zero) >= 0; }
+static int call_io_uring(void)
+{
+	return syscall(425, 1, zero) >= 0;
+}
 static int call_bpf(void)
 {
 	uint32_t map[18] = {2 /* array */, 4, 4, 1};
@@ -84,15 +116,42 @@ static int call_perf(void)
 	return syscall(SYS_perf_event_open, attr, 0, -1, -1, 0) >= 0;
 }
 
-static int call_userfaultfd(void) { return syscall(SYS_userfaultfd, O_CLOEXEC | 1 /* user mode only */) >= 0; }
-static int call_memfd_secret(void) { return syscall(447, 0) >= 0; }
-static int call_fanotify(void) { return syscall(SYS_fanotify_init, 0x200 /* FAN_REPORT_FID */, 0) >= 0; }
-static int call_modify_ldt(void) { return syscall(SYS_modify_ldt, 0, zero, sizeof(zero)) >= 0; }
-static int call_personality(void) { return syscall(SYS_personality, 0x0400000 /* READ_IMPLIES_EXEC */) >= 0; }
-static int call_kcmp(void) { return syscall(SYS_kcmp, getpid(), getpid(), 1, 0, 0) >= 0; }
-static int call_syslog(void) { return syscall(SYS_syslog, 10 /* size of the buffer */, 0, 0) >= 0; }
-static int call_keyctl(void) { return syscall(SYS_keyctl, 0 /* KEYCTL_GET_KEYRING_ID */, -2L, 1L) > 0; }
-static int call_add_key(void) { return syscall(SYS_add_key, "user", "pf-escape", "x", 1L, -2L) > 0; }
+static int call_userfaultfd(void)
+{
+	return syscall(SYS_userfaultfd, O_CLOEXEC | 1 /* user mode only */) >= 0;
+}
+static int call_memfd_secret(void)
+{
+	return syscall(447, 0) >= 0;
+}
+static int call_fanotify(void)
+{
+	return syscall(SYS_fanotify_init, 0x200 /* FAN_REPORT_FID */, 0) >= 0;
+}
+static int call_modify_ldt(void)
+{
+	return syscall(SYS_modify_ldt, 0, zero, sizeof(zero)) >= 0;
+}
+static int call_personality(void)
+{
+	return syscall(SYS_personality, 0x0400000 /* READ_IMPLIES_EXEC */) >= 0;
+}
+static int call_kcmp(void)
+{
+	return syscall(SYS_kcmp, getpid(), getpid(), 1, 0, 0) >= 0;
+}
+static int call_syslog(void)
+{
+	return syscall(SYS_syslog, 10 /* size of the buffer */, 0, 0) >= 0;
+}
+static int call_keyctl(void)
+{
+	return syscall(SYS_keyctl, 0 /* KEYCTL_GET_KEYRING_ID */, -2L, 1L) > 0;
+}
+static int call_add_key(void)
+{
+	return syscall(SYS_add_key, "user", "pf-escape", "x", 1L, -2L) > 0;
+}
 static int call_request_key(void)
 {
 	return syscall(SYS_request_key, "user", "pf-escape-none", NULL, 0L) > 0 || errno == ENOKEY;
@@ -179,25 +238,52 @@ static int call_adjtimex(void)
 	return adjtimex(&t) >= 0;
 }
 
-static int call_delete_module(void) { return syscall(SYS_delete_module, "pf_no_such_module", O_NONBLOCK) < 0 && errno == ENOENT; }
-static int call_init_module(void) { return syscall(SYS_init_module, zero, 0UL, "") < 0 && errno != EPERM && errno != ENOSYS; }
-static int call_kexec(void) { return syscall(SYS_kexec_load, 0UL, 17UL, NULL, 0UL) < 0 && errno == EINVAL; }
-static int call_swapon(void) { return syscall(SYS_swapon, "/pf-no-such-file", 0) < 0 && errno == ENOENT; }
-static int call_reboot(void) { return syscall(SYS_reboot, 1, 2, 3, NULL) < 0 && errno == EINVAL; }
-static int call_ioperm(void) { return ioperm(0x80, 1, 1) == 0; }
-static int call_quotactl(void) { return syscall(SYS_quotactl, 0x80000100, NULL, 0, NULL) == 0; /* Q_SYNC */ }
+static int call_delete_module(void)
+{
+	return syscall(SYS_delete_module, "pf_no_such_module", O_NONBLOCK) < 0 && errno == ENOENT;
+}
+static int call_init_module(void)
+{
+	return syscall(SYS_init_module, zero, 0UL, "") < 0 && errno != EPERM && errno != ENOSYS;
+}
+static int call_kexec(void)
+{
+	return syscall(SYS_kexec_load, 0UL, 17UL, NULL, 0UL) < 0 && errno == EINVAL;
+}
+static int call_swapon(void)
+{
+	return syscall(SYS_swapon, "/pf-no-such-file", 0) < 0 && errno == ENOENT;
+}
+static int call_reboot(void)
+{
+	return syscall(SYS_reboot, 1, 2, 3, NULL) < 0 && errno == EINVAL;
+}
+static int call_ioperm(void)
+{
+	return ioperm(0x80, 1, 1) == 0;
+}
+static int call_quotactl(void)
+{
+	return syscall(SYS_quotactl, 0x80000100, NULL, 0, NULL) == 0; /* Q_SYNC */
+}
 
 /* --- foreign architectures --- */
 static int call_int80(void)
 {
 	long r;
 
-	__asm__ volatile("int $0x80" : "=a"(r) : "a"(20L /* i386 getpid */) : "memory", "r8", "r9", "r10", "r11");
+	__asm__ volatile("int $0x80"
+			 : "=a"(r)
+			 : "a"(20L /* i386 getpid */)
+			 : "memory", "r8", "r9", "r10", "r11");
 	errno = r == -ENOSYS ? ENOSYS : 0;
 	return r == getpid();
 }
 
-static int call_x32(void) { return syscall(0x40000000 | SYS_getpid) == getpid(); }
+static int call_x32(void)
+{
+	return syscall(0x40000000 | SYS_getpid) == getpid();
+}
 
 static const struct {
 	const char *name;
@@ -315,7 +401,8 @@ int verb_sockets(char **argv)
 
 	for (i = 0; i < sizeof(families) / sizeof(*families); i++)
 		if (!*argv || strcmp(*argv, families[i].name) == 0) {
-			int fd = socket(families[i].family, families[i].type | SOCK_CLOEXEC, families[i].protocol);
+			int fd = socket(families[i].family, families[i].type | SOCK_CLOEXEC,
+					families[i].protocol);
 
 			say(families[i].name, fd >= 0);
 			if (fd >= 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several commands one after the other in one sandbox, as a session runs them: what does the first leave to the next?
+ * Several commands one after the other in one sandbox, as a session runs them: what does the first leave to
+ *the next?
  *
  *	session LIBEXEC STATE RUNTIME TOOLS SCRIPT...
  *
@@ -35,10 +36,11 @@ int main(int argc, char **argv)
 		const char *words[] = {"sh", "-c", argv[i], NULL};
 		struct pf_result *result;
 
-		if (pf_sandbox_run(box, &(struct pf_exec_options){.argv = words, .wall_ms = 20000}, &result, &err) < 0)
+		if (pf_sandbox_run(box, &(struct pf_exec_options){.argv = words, .wall_ms = 20000}, &result,
+				   &err) < 0)
 			return fail(&err);
-		printf("== %d %s %d\n%s%s", i - 4, pf_result_cause(result), pf_result_exit_code(result), pf_result_text(result),
-		       pf_result_stderr(result));
+		printf("== %d %s %d\n%s%s", i - 4, pf_result_cause(result), pf_result_exit_code(result),
+		       pf_result_text(result), pf_result_stderr(result));
 		pf_result_destroy(result);
 	}
 	pf_sandbox_destroy(box);
