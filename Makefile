@@ -12,6 +12,7 @@
 #   CC=clang  another compiler           SAN=asan|ubsan   programs for tests, under sanitizers, in build-$(SAN)
 
 SAN ?=
+$(if $(filter-out asan ubsan,$(SAN)),$(error SAN is asan or ubsan))
 O ?= build$(if $(SAN),-$(SAN))
 V ?= 0
 PREFIX ?= /usr/local

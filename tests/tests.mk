@@ -36,7 +36,7 @@ BREAK_PROGRAMS := $(O)/break/pinfold $(O)/break/libexec/pinfold/pinfold-init
 # The shipped programs under sanitizers and a program of the public API beside each (tests/san). What tests/tier needs,
 # so that make test-all can run that suite over them too.
 SAN_PROGRAMS := $(foreach s,asan ubsan,$(addprefix $(O)/$(s)/,pinfold libexec/pinfold/pinfold-init session))
-SAN_TIER_PROGRAMS := $(foreach s,asan ubsan,$(O)/$(s)/tier/session $(O)/$(s)/tier/liar)
+SAN_TIER_PROGRAMS := $(foreach s,asan ubsan,$(patsubst tests/tier/%.c,$(O)/$(s)/tier/%,$(wildcard tests/tier/*.c)))
 # 1: directory  2: flavour  3: flags  4: how to link
 define san_programs
 $(O)/obj/$(2)/tests/%.o: tests/%.c | $(GEN)
@@ -47,6 +47,8 @@ $(1)/tier/session: $(O)/obj/$(2)/tests/tier/session.o $(O)/obj/$(2)/libpinfold.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4))
 $(1)/tier/liar: $(O)/obj/$(2)/tests/tier/liar.o $(SRC_INIT:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libinner.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4)) $$(LIAR_WRAPS)
+$(1)/tier/%: $(O)/obj/$(2)/tests/tier/%.o $(O)/obj/$(2)/libinner.a
+	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4))
 endef
 $(eval $(call san_programs,$(O)/asan,host,HOST_CFLAGS,HOST_LINK))
 $(eval $(call san_programs,$(O)/ubsan,trap,TRAP_CFLAGS,MUSL_LINK))

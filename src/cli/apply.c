@@ -118,20 +118,24 @@ static void add_lines(struct pf_buf *out, const char *lead, const struct pf_list
 	}
 }
 
-static int refused(const struct request *q, const struct pf_apply_report *rep)
+/* blocked: there are conflicts that --force does not lift */
+static int refused(const struct request *q, const struct pf_apply_report *rep, bool blocked)
 {
 	PF_AUTO_BUF struct pf_buf out = {0};
+	bool conflicts = rep->conflicts.count && !q->how.force;
 	int code;
 
-	if (!q->how.force)
+	if (!q->how.force || blocked)
 		add_lines(&out, "conflict ", &rep->conflicts);
 	if (!q->how.allow_protected)
 		add_lines(&out, "protected", &rep->protected_paths);
 	add_lines(&out, "note:", &rep->notes);
 	code = pf_cli_out(&out);
 	pf_cli_say("%s; %s%s%s", q->how.dry_run ? "this would be refused" : "nothing was written",
-		   rep->conflicts.count ? "--force writes over conflicts" : "",
-		   rep->conflicts.count && rep->protected_paths.count ? ", " : "",
+		   blocked	? "--force cannot lift this"
+		   : conflicts	? "--force writes over conflicts"
+				: "",
+		   (blocked || conflicts) && rep->protected_paths.count ? ", " : "",
 		   rep->protected_paths.count ? "--allow-protected takes protected paths too" : "");
 	return code ? code : EXIT_REFUSED;
 }
@@ -160,7 +164,7 @@ static int apply_paths(struct request *q, int fd, const struct pf_changeset *set
 	int code, r = pf_change_apply(fd, set, &q->how, &rep, &err);
 
 	if ((r == -EEXIST || r == -EPERM) && (rep.conflicts.count || rep.protected_paths.count)) {
-		code = refused(q, &rep);
+		code = refused(q, &rep, r == -EEXIST && q->how.force);
 	} else if (r < 0) {
 		code = pf_cli_fail(&err);
 		if (rep.applied.count)

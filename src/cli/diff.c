@@ -4,9 +4,11 @@
  * wrote but printable text; into a file or pipe the diff is exact, for patch(1) and git apply.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "cli/cli.h"
 #include "workspace/change.h"
 
@@ -46,6 +48,21 @@ static int read_args(struct request *q, char **argv, struct pf_error *err)
 	return 0;
 }
 
+static void say_notes(struct pf_list *notes)
+{
+	PF_AUTO_BUF struct pf_buf out = {0};
+
+	for (size_t i = 0; i < notes->count; i++) {
+		pf_buf_adds(&out, "pinfold: note: ");
+		pf_cli_name(&out, notes->items[i]);
+		pf_buf_addc(&out, '\n');
+		free(notes->items[i]);
+	}
+	free(notes->items);
+	if (out.len)
+		pf_write_full(STDERR_FILENO, out.data, out.len);
+}
+
 static int print(const struct request *q, int fd, const struct pf_changeset *set)
 {
 	PF_AUTO_BUF struct pf_buf out = {0};
@@ -59,7 +76,10 @@ static int print(const struct request *q, int fd, const struct pf_changeset *set
 	} else if (q->forms == 1u << OPT_LIST) {
 		pf_change_print_list(set, &out);
 	} else {
-		r = pf_change_print_diff(fd, set, isatty(STDOUT_FILENO) == 1, STDOUT_FILENO, &err);
+		struct pf_list notes = {0};
+
+		r = pf_change_print_diff(fd, set, isatty(STDOUT_FILENO) == 1, STDOUT_FILENO, &notes, &err);
+		say_notes(&notes);
 		if (r == -EPIPE)
 			return 141;
 		return r < 0 ? pf_cli_fail(&err) : 0;
@@ -98,9 +118,12 @@ const struct pf_verb pf_verb_diff = {
 	.usage = "diff ID [--json | --stat | --list]\n",
 	.text = "ID is a change set of \"pinfold ls\", the beginning of one, or \"last\". Prints a unified "
 		"diff against\n"
-		"the directory as it is now, which git apply and patch -p1 take. On a terminal, control "
-		"bytes are shown\n"
-		"as \\xNN.",
+		"the directory as it is now, which git apply and patch -p1 take; what the sandbox added is "
+		"shown as new,\n"
+		"whatever is there now. Notes on standard error name what a patch cannot hold (modes, FIFOs, "
+		"empty\n"
+		"directories) and additions over something that exists. On a terminal, control bytes are "
+		"shown as \\xNN.",
 	.opts = opts,
 	.main = diff_main,
 };

@@ -164,8 +164,8 @@ int in__exec_start(struct init *in, const uint8_t *body, size_t n, struct pf_err
 	if (r < 0)
 		return r;
 	e = in__exec_find(in, m.exec);
-	if (e && e->state == EXEC_PREPARING)
-		return 0; /* its launcher was killed and is being replaced: a new READY will be looked at, and answered, afresh */
+	if (e && (e->state == EXEC_PREPARING || (e->state == EXEC_READY && m.launcher && m.launcher != (uint32_t)e->pid)))
+		return 0; /* that launcher was killed and is being replaced: a new READY will be looked at, and answered, afresh */
 	if (!e || e->state != EXEC_READY)
 		return send_failed(in, m.exec, ESRCH, "that exec does not wait");
 	if (in__launcher_spoilt(in, e->pid)) {
@@ -331,6 +331,8 @@ int in__exec_signal(struct init *in, const struct pf_msg_signal *m)
 	struct exec *e = in__exec_find(in, m->exec);
 	pid_t group;
 
+	if (e && e->state == EXEC_STARTING && m->signo == SIGKILL)
+		kill(e->pid, SIGKILL); /* if it comes before START was read, the next READY finds that nobody wants it any more */
 	if (!e || e->state != EXEC_RUNNING)
 		return 0;
 	if (m->scope == PF_SIGNAL_TERMINAL && e->tty && e->out >= 0 && ioctl(e->out, TIOCGPGRP, &group) == 0 && group > 1)

@@ -101,6 +101,7 @@ struct pf_msg_start {
 	uint64_t nofile;                   /* RLIMIT_NOFILE, 0: leave */
 	uint64_t nproc;                    /* RLIMIT_NPROC, 0: leave (used where no cgroup holds it) */
 	uint8_t last;                      /* nothing follows: init ends, and the sandbox with it, once it has told of this one */
+	uint32_t launcher;                 /* last in the body: the pid that READY named, which alone may become this command; 0: any */
 };
 
 enum { PF_SIGNAL_FIRST = 1, PF_SIGNAL_TERMINAL = 2, PF_SIGNAL_ALL = 3 };

@@ -69,6 +69,7 @@ static void walk_start(struct pf__wire *w, struct pf_msg_start *m)
 	pf__wire_u64(w, &m->nofile);
 	pf__wire_u64(w, &m->nproc);
 	pf__wire_bool(w, &m->last, "last");
+	pf__wire_u32(w, &m->launcher);
 }
 
 static void walk_signal(struct pf__wire *w, struct pf_msg_signal *m)

@@ -46,7 +46,7 @@ int pf_changes_diff(const struct pf_places *places, const char *id, int out_fd, 
 	r = pf_change_load(fd, id, &set, err);
 	if (r < 0)
 		return r;
-	r = pf_change_print_diff(fd, &set, isatty(out_fd) == 1, out_fd, err);
+	r = pf_change_print_diff(fd, &set, isatty(out_fd) == 1, out_fd, NULL, err);
 	pf_change_free(&set);
 	return r;
 }

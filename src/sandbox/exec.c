@@ -296,12 +296,18 @@ int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct 
 
 int pf__exec_go(struct pf_exec *e, struct pf_error *err)
 {
-	int r = pf_conn_send(e->box->conn, PF_MSG_START, e->start.data, e->start.len);
+	int r;
+
+	/* what was proved is this launcher, and no other that init may have in its place by now */
+	for (unsigned i = 0; i < 4; i++)
+		e->start.data[e->start.len - 4 + i] = (char)(e->inside.ready.pid >> (8 * i));
+	r = pf_conn_send(e->box->conn, PF_MSG_START, e->start.data, e->start.len);
 
 	if (r < 0)
 		return pf_fail(err, r, "cannot start the command");
 	e->state = PF_EXEC_STARTING;
-	e->started_ns = e->last_byte_ns = pf_now_ns();
+	if (!e->started_ns) /* else its first launcher died; the clock goes on, or init could stop it for ever */
+		e->started_ns = e->last_byte_ns = pf_now_ns();
 	return 0;
 }
 

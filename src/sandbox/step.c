@@ -77,6 +77,18 @@ static struct pf_exec *of_message(struct pf_sandbox *s, uint32_t id, struct pf_e
 	return e;
 }
 
+/* Nobody wants it any more: it never was a command. */
+static int cancel(struct pf_sandbox *s, struct pf_exec *e)
+{
+	PF_AUTO_BUF struct pf_buf b = {0};
+	int r = pf_msg_exec_put(&b, e->id);
+
+	if (r == 0)
+		r = pf_conn_send(s->conn, PF_MSG_CANCEL, b.data, b.len);
+	pf__finish(e);
+	return r;
+}
+
 /* The launcher waits. Look at it from outside, compare, and only then let it go on. */
 static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_error *err)
 {
@@ -94,6 +106,10 @@ static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_
 		if (e && e->state == PF_EXEC_DONE)
 			return 0; /* it was on its way when we ended the exec */
 		return e || err->code ? pf_fail(err, -EPROTO, "init has a launcher wait that nobody asked for") : 0;
+	}
+	if (e->killed_ns) { /* its launcher was hit before it became the command, and this one replaces it */
+		free(mem);
+		return cancel(s, e);
 	}
 	free(e->inside.mem);
 	e->inside = (struct pf_inside){true, m, mem};

@@ -23,6 +23,15 @@ static int conflict(struct pf__apply *a, const struct pf_change *c, const char *
 										      : 0;
 }
 
+/* A secret that the policy hid: no forced apply alone may lose it, so it is held back as a protected path is. */
+static int over_hidden(struct pf__apply *a, const struct pf_change *c, const char *where)
+{
+	if (!a->how->allow_protected && !c->protect &&
+	    pf__ws_list_add(&a->report->protected_paths, c->path) < 0)
+		return pf__apply_no_memory(a);
+	return conflict(a, c, where);
+}
+
 static int blocked(struct pf__apply *a, const struct pf_change *c, const char *reason)
 {
 	a->blocked = true;
@@ -119,6 +128,8 @@ static int check_present(struct pf__apply *a, size_t i, int parent, const char *
 	/* not even a forced apply removes a tree that the sandbox knows nothing of */
 	if (S_ISDIR(st->st_mode) && !S_ISDIR(c->mode) && !S_ISDIR(c->old_mode))
 		return blocked(a, c, "is a directory now");
+	if (c->hidden)
+		return over_hidden(a, c, "is there, but was hidden from the sandbox (secrets.mask)");
 	if (c->op == PF_ADDED)
 		return conflict(a, c, "exists now and did not when the sandbox started");
 	if ((st->st_mode & S_IFMT) != (c->old_mode & S_IFMT))
@@ -132,6 +143,21 @@ static int check_present(struct pf__apply *a, size_t i, int parent, const char *
 	return 0;
 }
 
+/* Is the directory that it is in, which is there, one of those that were hidden? */
+static bool in_hidden(const struct pf__apply *a, const char *path)
+{
+	char part[PF__WS_PATH_MAX], *slash;
+	ssize_t i;
+
+	strcpy(part, path); /* checked to be shorter when it was loaded */
+	slash = strrchr(part, '/');
+	if (!slash)
+		return false;
+	*slash = '\0';
+	i = pf__change_find(a->c, part);
+	return i >= 0 && a->c->items[i].hidden;
+}
+
 static int check_absent(struct pf__apply *a, size_t i)
 {
 	const struct pf_change *c = &a->c->items[i];
@@ -140,6 +166,8 @@ static int check_absent(struct pf__apply *a, size_t i)
 		a->todo[i] = PF__DO_DONE;
 		return 0;
 	}
+	if (c->hidden && in_hidden(a, c->path))
+		return over_hidden(a, c, "its directory is there, but was hidden from the sandbox (secrets.mask)");
 	/* An apply that was cut off between taking the old thing away and putting the new one there. */
 	if (c->op == PF_ADDED || pf__apply_retype(c))
 		return 0;

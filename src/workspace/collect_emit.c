@@ -227,6 +227,7 @@ int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__s
 			ch.size = (uint64_t)view->st.st_size;
 	}
 	ch.protect = pf__ws_protected(c->what->protect, path, ch.mode);
+	ch.hidden = ch.op == PF_ADDED && pf__ws_covered(&c->hidden, path);
 	if (r == 0)
 		r = append(c, &ch);
 	if (r < 0)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A change set as one patch against the user's directory as it is now. Directories have no place in
- * git's format, nor have sockets and devices; the list has them.
+ * git's format, nor have most modes, FIFOs, sockets and devices: they become notes.
  *
  * An added path is always shown against nothing: if the workspace has a file of that name, it is one
- * that the sandbox never saw (a hidden secret, say), and its content does not belong in the output.
+ * that the sandbox never saw (a hidden secret, say), and its content does not belong in the output. A
+ * note says that it is there.
  */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,6 +24,7 @@ struct diff {
 	const struct pf_changeset *c;
 	int set_fd, ws_fd;
 	struct pf__sink sink;
+	struct pf_list *notes; /* or NULL */
 	struct pf_error *err;
 };
 
@@ -150,6 +154,106 @@ static int put_pair(struct diff *x, const struct pf_change *c, const struct pf__
 	return r < 0 ? r : pf__diff_put(&x->sink, c->path, &none, new);
 }
 
+/* --- what the patch does not show ----------------------------------------------------- */
+
+static int note(struct diff *x, const struct pf_change *c, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static int note(struct diff *x, const struct pf_change *c, const char *fmt, ...)
+{
+	char text[128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return pf__ws_list_addf(x->notes, "%s: %s", c->path, text);
+}
+
+static const char *unheld_type(mode_t mode)
+{
+	return S_ISFIFO(mode)	? "a FIFO"
+	       : S_ISSOCK(mode) ? "a socket"
+	       : S_ISCHR(mode) || S_ISBLK(mode)
+		       ? "a device"
+		       : NULL;
+}
+
+/* Would git apply give the entry another mode than the change does? Group write is a matter of the umask. */
+static bool mode_is_lost(const struct pf_change *c)
+{
+	mode_t bits = c->mode & PF__WS_MODE_BITS, was = c->old_mode & PF__WS_MODE_BITS;
+	bool usual = S_ISDIR(c->mode) ? (bits & ~(mode_t)0020) == 0755
+				      : (bits & ~(mode_t)0020) == 0644 || (bits & ~(mode_t)0020) == 0755;
+
+	if (S_ISLNK(c->mode) || !c->mode)
+		return false;
+	if (c->op == PF_ADDED || (c->mode & S_IFMT) != (c->old_mode & S_IFMT))
+		return !usual;
+	if (bits == was)
+		return false;
+	return !usual || S_ISDIR(c->mode) || git_mode(c->mode) == git_mode(c->old_mode);
+}
+
+/* A directory that comes or goes without anything in it of which a patch could speak. */
+static bool empty_dir(const struct diff *x, const struct pf_change *c)
+{
+	size_t n = strlen(c->path), next = (size_t)(c - x->c->items) + 1;
+	mode_t dir = c->op == PF_DELETED ? c->old_mode : c->mode;
+
+	if (!S_ISDIR(dir) || (c->op == PF_MODIFIED && !c->content))
+		return false;
+	return next == x->c->count || strncmp(x->c->items[next].path, c->path, n) != 0 ||
+	       x->c->items[next].path[n] != '/';
+}
+
+static int note_change(struct diff *x, const struct pf_change *c)
+{
+	PF_AUTO_CLOSE int parent = -1;
+	const char *leaf, *type = unheld_type(c->mode ? c->mode : c->old_mode);
+	struct stat st = {0};
+	bool there, same_type;
+	int r = 0;
+
+	parent = pf__ws_open_parent(x->ws_fd, c->path, &leaf);
+	there = parent >= 0 && pf__ws_stat(parent, leaf, &st) == 0;
+	same_type = there && (st.st_mode & S_IFMT) == (c->mode & S_IFMT);
+	/* what is as it should be already is no difference */
+	if (c->op == PF_DELETED)
+		return !there	? 0
+		       : type	? note(x, c, "%s goes (a patch cannot hold it)", type)
+		       : empty_dir(x, c) ? note(x, c, "an empty directory goes (a patch cannot hold it)")
+					 : 0;
+	if (type && !same_type)
+		r = note(x, c, "%s (a patch cannot hold it)", type);
+	if (r == 0 && !type && empty_dir(x, c) && !same_type)
+		r = note(x, c, "an empty directory (a patch cannot hold it)");
+	if (r == 0 && mode_is_lost(c) && !(same_type && !((st.st_mode ^ c->mode) & PF__WS_MODE_BITS)))
+		r = note(x, c, "mode %o (a patch cannot hold it)", (unsigned)(c->mode & PF__WS_MODE_BITS));
+	if (r == 0 && plain_mode_change(c) && c->mode == c->old_mode)
+		r = note(x, c, "owner %u:%u (a patch cannot hold it)", c->uid, c->gid);
+	return r;
+}
+
+/* Something is where the sandbox put a new entry. Its content is the user's and does not show. */
+static int note_in_the_way(struct diff *x, const struct pf_change *c, const struct pf__doc *old,
+			   const struct pf__doc *new)
+{
+	PF_AUTO_CLOSE int parent = -1;
+	const char *leaf;
+	struct stat st;
+
+	if (S_ISDIR(c->mode))
+		return 0;
+	parent = pf__ws_open_parent(x->ws_fd, c->path, &leaf);
+	if (parent < 0 || pf__ws_stat(parent, leaf, &st) < 0)
+		return 0;
+	if (old->mode && new->mode && S_ISLNK(old->mode) == S_ISLNK(new->mode) && !pf__doc_differ(old, new))
+		return 0;
+	if (c->hidden)
+		return note(x, c, "is in the directory, but was hidden from the sandbox; shown as new");
+	return note(x, c, "exists in the directory now with other content; shown as new");
+}
+
 static int put_change(struct diff *x, const struct pf_change *c)
 {
 	struct pf__doc old = {.fd = -1}, new = {.fd = -1};
@@ -162,6 +266,10 @@ static int put_change(struct diff *x, const struct pf_change *c)
 		r = load_new(x, c, &old, &new);
 	if (r == 0)
 		r = put_pair(x, c, &old, &new);
+	if (r == 0 && x->notes && c->op == PF_ADDED)
+		r = note_in_the_way(x, c, &old, &new);
+	if (r == 0 && x->notes)
+		r = note_change(x, c);
 	doc_free(&old);
 	doc_free(&new);
 	if (r < 0 && x->err && x->err->code == 0)
@@ -203,10 +311,10 @@ static int put_all(struct diff *x)
 }
 
 int pf_change_print_diff(int changes_fd, const struct pf_changeset *c, bool terminal, int out_fd,
-			 struct pf_error *err)
+			 struct pf_list *notes, struct pf_error *err)
 {
 	struct pf_error mine = {0};
-	struct diff x = {.c = c, .sink = {.fd = out_fd, .terminal = terminal}, .err = &mine};
+	struct diff x = {.c = c, .sink = {.fd = out_fd, .terminal = terminal}, .notes = notes, .err = &mine};
 	PF_AUTO_CLOSE int set_fd = -1, ws_fd = -1;
 	int r;
 

@@ -87,6 +87,7 @@ int pf__manifest_write_line(const struct pf_change *c, struct pf_buf *out)
 	put_bool(&w, "content", c->content);
 	put_bool(&w, "opaque", c->opaque);
 	put_bool(&w, "protect", c->protect);
+	put_bool(&w, "hidden", c->hidden);
 	put_uint(&w, "old_size", c->old_size);
 	put_int(&w, "old_mtime_ns", c->old_mtime_ns);
 	put_int(&w, "old_ctime_ns", c->old_ctime_ns);

@@ -37,6 +37,7 @@ static const struct field fields[] = {
 	{"content", BOOL, AT(content)},
 	{"opaque", BOOL, AT(opaque)},
 	{"protect", BOOL, AT(protect)},
+	{"hidden", BOOL, AT(hidden)},
 	{"old_size", U64, AT(old_size)},
 	{"old_mtime_ns", I64, AT(old_mtime_ns)},
 	{"old_ctime_ns", I64, AT(old_ctime_ns)},
@@ -169,6 +170,8 @@ static const char *contradiction(const struct pf_change *c)
 		return "has a wrong content mark";
 	if ((c->mode & S_IFMT) != (c->old_mode & S_IFMT) && c->op == PF_MODIFIED && !c->content)
 		return "changes its type without content";
+	if (c->hidden && c->op != PF_ADDED)
+		return "was hidden but is not new";
 	if (c->opaque && !S_ISDIR(c->mode))
 		return "is opaque but no directory";
 	return NULL;

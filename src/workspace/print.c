@@ -65,6 +65,8 @@ static void put_remarks(struct pf_buf *out, const struct pf_change *c)
 		pf_buf_adds(out, " (set-id)");
 	if (c->protect)
 		pf_buf_adds(out, " (protected)");
+	if (c->hidden)
+		pf_buf_adds(out, " (hidden from the sandbox)");
 }
 
 static void put_path(struct pf_buf *out, const struct pf_change *c)
@@ -173,6 +175,7 @@ static void put_change(struct pf_jsonw *w, const struct pf_change *c)
 	if (c->opaque)
 		pf_jsonw_kbool(w, "opaque", true);
 	pf_jsonw_kbool(w, "protected", c->protect);
+	pf_jsonw_kbool(w, "hidden", c->hidden);
 	pf_jsonw_end(w, '}');
 }
 

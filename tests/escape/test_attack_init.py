@@ -7,6 +7,8 @@ where it has not (a rootless sandbox with one id) by init's being undumpable and
 
 Not taken off alone: `dumpable` against an attacker with capabilities (CAP_SYS_PTRACE passes it by).
 """
+import os
+
 import pytest
 
 from escape import outcome
@@ -78,7 +80,7 @@ ON_ALL = WAIT + "for p in /proc/[0-9]*; do p=${p#/proc/}; [ $p = $$ ] || attack 
 
 def test_the_next_command_is_as_the_first(anyone, session):
     runs = session(anyone, PLAIN, PLAIN, ON_ALL, PLAIN, ON_ALL, PLAIN, PLAIN)
-    if not anyone.prefix:
+    if not anyone.prefix and os.geteuid() == 0:     # who has control groups
         assert "ESCAPED nice" in runs[2][2] + runs[4][2], f"inconclusive: no launcher was there to be spoilt: {runs}"
     assert len({runs[i][2] for i in (0, 1, 3, 5, 6)}) == 1, runs
 

@@ -70,10 +70,20 @@ def running(mark):
 
 
 STAY = {
-    "a session of its own": "setsid sh -c 'sleep 300; :' {0} >/dev/null 2>&1 & echo up",
-    "an orphan of an orphan": "(setsid sh -c '(sleep 300; :) & wait' {0} >/dev/null 2>&1 &) ; echo up",
+    "a session of its own": "setsid {1} wait {0} >/dev/null 2>&1 & echo up",
+    "an orphan of an orphan": "(setsid sh -c '({1} wait {0} &) &' >/dev/null 2>&1 &) ; echo up",
     "beside its parent": "{1} clone-parent {0} >/dev/null; echo up",
 }
+
+
+def end(mark):
+    """Of the control: whatever has that mark. True once there is none."""
+    for pid in running(mark):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return not running(mark)
 
 
 @pytest.mark.parametrize("how", STAY)
@@ -81,15 +91,9 @@ def test_staying_behind(anyone, tools, attack_program, canary, how):
     script = STAY[how].format(canary, attack_program)
     control = subprocess.run(["sh", "-c", script + "; exit 0"], stdout=subprocess.PIPE, text=True, check=True, timeout=30,
                              start_new_session=True)
-    wait_until(lambda: running(canary))
-    stayed = running(canary)
-    for pid in stayed:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    stayed = wait_until(lambda: running(canary))
+    assert wait_until(lambda: end(canary))
     assert control.stdout == "up\n" and stayed, "inconclusive: without pinfold it does not stay"
-    assert wait_until(lambda: not running(canary))
     done = anyone.run("--quiet", "--tools", tools, "--", "sh", "-c", script)
     assert done.out.endswith("up\n"), repr(done)
     assert wait_until(lambda: not running(canary), 2)
@@ -98,8 +102,9 @@ def test_staying_behind(anyone, tools, attack_program, canary, how):
     assert wait_until(lambda: not running(canary), 2)
 
 
-def test_the_keeper_is_killed(anyone, canary):
-    with anyone.popen("run", "--quiet", "--", "sh", "-c", f"setsid sh -c 'sleep 300; :' {canary} & echo up; sleep 300") as process:
+def test_the_keeper_is_killed(anyone, tools, attack_program, canary):
+    with anyone.popen("run", "--quiet", "--tools", tools, "--", "sh", "-c",
+                      f"setsid {attack_program} wait {canary} >/dev/null & echo up; sleep 60") as process:
         process.stdout.readline()
         seen = wait_until(lambda: running(canary))
         os.kill(process.pid, signal.SIGKILL)    # setpriv has become the program: it is the keeper

@@ -275,6 +275,40 @@ static void test_masked_entry(void **state)
 	pf_change_free(&c);
 }
 
+/* A file that the sandbox put where a secret was hidden: forcing alone does not lose the secret. */
+static void test_over_hidden(void **state)
+{
+	struct place *p = *state;
+	static const struct expected want[] = {{".env", "hidden from the sandbox (secrets.mask)"},
+					       {"keys/more", "its directory is there, but was hidden"}};
+	struct pf_changeset c;
+	struct pf_apply_report report;
+	struct pf_apply how = {.force = true};
+
+	put(p->ws, ".env", "KEY=1");
+	put(p->ws, "keys/one", "1");
+	pf__ws_list_add(&p->masked, ".env");
+	pf__ws_list_add(&p->masked, "keys");
+	pf__ws_list_add(&p->masked, "absent");
+	put(p->upper, ".env", "KEY=fake");
+	put(p->upper, "keys/more", "2");
+	put(p->upper, "absent", "3");
+	collect(p, &c);
+	assert_conflicts(p, &c, want, 2);
+	assert_int_equal(apply(p, &c, &how, &report), -EPERM);
+	assert_int_equal(report.protected_paths.count, 2);
+	assert_string_equal(report.protected_paths.items[0], ".env");
+	assert_file(p->ws, ".env", "KEY=1");
+	pf_apply_report_free(&report);
+	how.allow_protected = true;
+	assert_int_equal(apply(p, &c, &how, &report), 0);
+	assert_file(p->ws, ".env", "KEY=fake");
+	assert_file(p->ws, "keys/more", "2");
+	assert_file(p->ws, "absent", "3");
+	pf_apply_report_free(&report);
+	pf_change_free(&c);
+}
+
 /* A directory that became a file cannot take its place while something unseen is in it, forced or not. */
 static void test_unseen_in_retyped(void **state)
 {
@@ -464,6 +498,7 @@ static int group(void)
 		PLACE_TEST(test_tree_in_the_way),
 		PLACE_TEST(test_unseen_entry),
 		PLACE_TEST(test_masked_entry),
+		PLACE_TEST(test_over_hidden),
 		PLACE_TEST(test_unseen_in_retyped),
 		PLACE_TEST(test_protected),
 		PLACE_TEST(test_only),

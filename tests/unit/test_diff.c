@@ -12,7 +12,7 @@ static void diff_text(struct place *p, const struct pf_changeset *c, bool termin
 	struct pf_error err = {0};
 	int fd = openat(p->fd, "patch", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
-	check(&err, pf_change_print_diff(p->changes, c, terminal, fd, &err));
+	check(&err, pf_change_print_diff(p->changes, c, terminal, fd, NULL, &err));
 	lseek(fd, 0, SEEK_SET);
 	assert_int_equal(pf_read_fd(fd, out, 64 << 20), 0);
 	close(fd);
@@ -129,6 +129,62 @@ static void test_masked_content(void **state)
 	assert_diff(p, false,
 		    "diff --git a/.env b/.env\nnew file mode 100644\n--- /dev/null\n+++ b/.env\n@@ -0,0 +1 "
 		    "@@\n+KEY=fake\n");
+}
+
+static void assert_notes(struct place *p, const struct pf_changeset *c, const char *want)
+{
+	PF_AUTO_BUF struct pf_buf b = {0};
+	struct pf_list notes = {0};
+	struct pf_error err = {0};
+	int fd = openat(p->fd, "patch", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	check(&err, pf_change_print_diff(p->changes, c, false, fd, &notes, &err));
+	close(fd);
+	for (size_t i = 0; i < notes.count; i++)
+		pf_buf_addf(&b, "%s\n", notes.items[i]);
+	pf__ws_list_free(&notes);
+	assert_string_equal(b.data ? b.data : "", want);
+}
+
+/* Nothing of a change set goes unsaid: what git's format has no place for is a note. */
+static void test_notes(void **state)
+{
+	struct place *p = *state;
+	struct pf_changeset c;
+
+	put(p->ws, "m", "x\n");
+	put(p->ws, "x", "x\n");
+	put(p->ws, ".env", "KEY=1\n");
+	make_dir(p->ws, "gone", 0755);
+	make_dir(p->ws, "closed", 0755);
+	pf__ws_list_add(&p->masked, ".env");
+	put_mode(p->upper, "m", "x\n", 0600);
+	put_mode(p->upper, "x", "x\n", 0755);
+	put(p->upper, ".env", "KEY=2\n");
+	put(p->upper, "new", "n\n");
+	put(p->upper, "in/it", "i\n");
+	make_dir(p->upper, "empty", 0755);
+	make_dir(p->upper, "closed", 0700);
+	assert_int_equal(mkfifoat(p->upper, "pipe", 0644), 0);
+	whiteout(p->upper, "gone");
+	collect(p, &c);
+	put(p->ws, "new", "other\n");
+	assert_notes(p, &c,
+		     ".env: is in the directory, but was hidden from the sandbox; shown as new\n"
+		     "closed: mode 700 (a patch cannot hold it)\n"
+		     "empty: an empty directory (a patch cannot hold it)\n"
+		     "gone: an empty directory goes (a patch cannot hold it)\n"
+		     "m: mode 600 (a patch cannot hold it)\n"
+		     "new: exists in the directory now with other content; shown as new\n"
+		     "pipe: a FIFO (a patch cannot hold it)\n");
+	put_mode(p->ws, "new", "n\n", 0644);
+	assert_int_equal(fchmodat(p->ws, "m", 0600, 0), 0);
+	assert_int_equal(unlinkat(p->ws, ".env", 0), 0);
+	assert_int_equal(unlinkat(p->ws, "gone", AT_REMOVEDIR), 0);
+	assert_int_equal(fchmodat(p->ws, "closed", 0700, 0), 0);
+	make_dir(p->ws, "empty", 0755);
+	assert_notes(p, &c, "pipe: a FIFO (a patch cannot hold it)\n");
+	pf_change_free(&c);
 }
 
 /* The same diff again after an apply is empty, and a link in the way of a path is not followed. */
@@ -315,7 +371,8 @@ int main(void)
 		PLACE_TEST(test_simple),	  PLACE_TEST(test_newline_at_end),
 		PLACE_TEST(test_links_and_types), PLACE_TEST(test_binary_and_names),
 		PLACE_TEST(test_terminal),	  PLACE_TEST(test_masked_content),
-		PLACE_TEST(test_as_it_is_now),	  PLACE_TEST(test_huge),
+		PLACE_TEST(test_as_it_is_now),	  PLACE_TEST(test_notes),
+			  PLACE_TEST(test_huge),
 		cmocka_unit_test(test_hunks),	  cmocka_unit_test(test_bounds),
 	};
 

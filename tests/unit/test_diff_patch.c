@@ -149,7 +149,7 @@ static void one_round(uint64_t seed)
 	collect(&p, &c);
 	fd = openat(p.fd, "patch", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (c.count)
-		check(&err, pf_change_print_diff(p.changes, &c, false, fd, &err));
+		check(&err, pf_change_print_diff(p.changes, &c, false, fd, NULL, &err));
 	if (lseek(fd, 0, SEEK_CUR) > 0) {
 		if (run(p.path, git) != 0)
 			fail_msg("git apply refuses it (PF_SEED=%llu)", (unsigned long long)seed);
@@ -210,7 +210,7 @@ static void test_git_types(void **state)
 	put(want, "many/levels/of/it", "1\n");
 	collect(p, &c);
 	fd = openat(p->fd, "patch", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	check(&err, pf_change_print_diff(p->changes, &c, false, fd, &err));
+	check(&err, pf_change_print_diff(p->changes, &c, false, fd, NULL, &err));
 	assert_int_equal(run(p->path, git), 0);
 	assert_same_trees(p->ws, want);
 	close(fd);

@@ -54,7 +54,8 @@ static const struct pf_msg_start start = {.exec = 1,
 					  .cwd = "/work",
 					  .umask = 022,
 					  .nofile = 1024,
-					  .nproc = UINT64_MAX};
+					  .nproc = UINT64_MAX,
+					  .launcher = 17};
 static const struct pf_msg_signal signal_ = {.exec = 2, .signo = 64, .scope = PF_SIGNAL_ALL};
 static const struct pf_msg_resize resize = {.exec = 3, .rows = 65535, .cols = 1};
 static const struct pf_msg_welcome welcome = {.version = 1,

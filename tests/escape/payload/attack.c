@@ -376,6 +376,7 @@ static const struct {
 	{"how-scheduled", verb_how_scheduled},
 	{"signal", verb_signal},
 	{"kill-all", verb_kill_all},
+	{"wait", verb_wait},
 	{"clone-parent", verb_clone_parent},
 	{"shm", verb_shm},
 	{"with-shm", verb_with_shm},

@@ -18,6 +18,7 @@ int verb_schedule(char **argv);
 int verb_how_scheduled(char **argv);
 int verb_signal(char **argv);
 int verb_kill_all(char **argv);
+int verb_wait(char **argv);
 int verb_clone_parent(char **argv);
 int verb_shm(char **argv);
 int verb_with_shm(char **argv);
