@@ -55,7 +55,7 @@ $(eval $(call san_programs,$(O)/ubsan,trap,TRAP_CFLAGS,MUSL_LINK))
 
 # What tests/tier needs: a program of the public API, and an init that lies (the real one, with some of its calls wrapped).
 TIER_PROGRAMS := $(O)/tier/session $(O)/tier/liar
-LIAR_WRAPS = $(shell sed -n 's/.*__wrap_\([a-z_]*\)(.*/-Wl,--wrap=\1/p' tests/tier/liar.c | sort -u)
+LIAR_WRAPS = $(shell grep -o '__real_[a-z_]*' tests/tier/liar.c | sort -u | sed s/__real_/-Wl,--wrap=/)
 $(O)/tier/session: $(O)/obj/tier/session.o $(O)/obj/musl/libpinfold.a
 	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
 $(O)/tier/liar: $(O)/obj/tier/liar.o $(SRC_INIT:src/%.c=$(O)/obj/musl/%.o) $(O)/obj/musl/libinner.a

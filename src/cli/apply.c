@@ -132,9 +132,9 @@ static int refused(const struct request *q, const struct pf_apply_report *rep, b
 	add_lines(&out, "note:", &rep->notes);
 	code = pf_cli_out(&out);
 	pf_cli_say("%s; %s%s%s", q->how.dry_run ? "this would be refused" : "nothing was written",
-		   blocked	? "--force cannot lift this"
-		   : conflicts	? "--force writes over conflicts"
-				: "",
+		   blocked     ? "--force cannot lift this"
+		   : conflicts ? "--force writes over conflicts"
+			       : "",
 		   (blocked || conflicts) && rep->protected_paths.count ? ", " : "",
 		   rep->protected_paths.count ? "--allow-protected takes protected paths too" : "");
 	return code ? code : EXIT_REFUSED;
@@ -188,7 +188,7 @@ static int perform(struct request *q)
 	int code;
 
 	fd = pf_cli_changes(&dirs, &err);
-	if (fd < 0 || pf_change_load(fd, q->words[0], &set, &err) < 0)
+	if (fd < 0 || pf_cli_load(fd, &dirs, q->words[0], &set, &err) < 0)
 		return pf_cli_fail(&err);
 	if (clean_paths(q->words + 1, set.workspace, &only, &err) < 0) {
 		code = pf_cli_fail(&err);
@@ -217,7 +217,8 @@ const struct pf_verb pf_verb_apply = {
 	.usage = "apply ID [PATH...] [--force] [--allow-protected] [--dry-run]\n",
 	.text = "ID is a change set of \"pinfold ls\", the beginning of one, or \"last\". PATHs are files, "
 		"or directories\n"
-		"with all beneath them. Files, directories, links, modes and deletions are applied. What "
+		"with all beneath them, relative to the workspace. Files, directories, links, modes and "
+		"deletions are applied. What "
 		"changed in\n"
 		"the directory since the sandbox started is a conflict; with any conflict or protected path "
 		"nothing is\n"

@@ -103,8 +103,8 @@ static unsigned distance(const char *a, const char *b)
 const char *pf_args_near(const char *word, const char *(*name)(const void *user, size_t i), const void *user)
 {
 	const char *best = NULL, *candidate;
-	unsigned least = 3;
 	size_t n = strlen(word);
+	unsigned least = n < 6 ? 2 : 3; /* two slips in a short word make any other of it */
 
 	for (size_t i = 0; (candidate = name(user, i)); i++) {
 		unsigned d = distance(word, candidate);

@@ -45,6 +45,11 @@ void pf_cli_name_cut(struct pf_buf *out, const char *s, size_t columns);
 
 /* Directories, and STATE/changes opened; says what failed. Descriptor, or -errno. */
 int pf_cli_changes(struct pf_dirs *dirs, struct pf_error *err);
+/* pf_change_load(); where there is no such change set but a sandbox of that id, the error says how it is with
+ * that. */
+struct pf_changeset;
+int pf_cli_load(int changes_fd, const struct pf_dirs *dirs, const char *id, struct pf_changeset *out,
+		struct pf_error *err);
 
 /* The policy of a command line: documents in their order, then the options over them in theirs. */
 struct pf_policy_args {

@@ -103,7 +103,7 @@ static int diff_main(char **argv)
 	if (q.forms & 1u << OPT_HELP)
 		return pf_cli_help(&pf_verb_diff);
 	fd = pf_cli_changes(&dirs, &err);
-	if (fd < 0 || pf_change_load(fd, q.id, &set, &err) < 0)
+	if (fd < 0 || pf_cli_load(fd, &dirs, q.id, &set, &err) < 0)
 		return pf_cli_fail(&err);
 	code = print(&q, fd, &set);
 	if (set.truncated)

@@ -255,7 +255,8 @@ const struct pf_verb pf_verb_ls = {
 	.usage = "ls [--json]\n",
 	.text = "STATE is live (a sandbox that runs), dead (its keeper was killed) or changes (a change set "
 		"that is kept\n"
-		"for diff and apply). CHANGES counts +added ~modified -deleted.",
+		"for diff and apply). CHANGES counts +added ~modified -deleted. The next run sweeps what is "
+		"dead.",
 	.opts = opts,
 	.main = ls_main,
 };

@@ -21,9 +21,14 @@ static const struct pf_verb *const verbs[] = {
 	&pf_verb_drop, &pf_verb_policy, &pf_verb_doctor,
 };
 
-static int print_version(void)
+static int print_version(char *const *rest)
 {
 	PF_AUTO_BUF struct pf_buf out = {0};
+
+	if (rest[0]) {
+		pf_cli_say("version takes no arguments");
+		return PF_EXIT_ERROR;
+	}
 
 	pf_buf_addf(&out, "pinfold %s\n", pf_version());
 	return pf_cli_out(&out);
@@ -86,7 +91,11 @@ static int help(const char *name)
 		v = find_verb(name);
 		if (v)
 			return pf_cli_help(v);
-		if (strcmp(name, "help") != 0 && strcmp(name, "version") != 0)
+		if (strcmp(name, "version") == 0) {
+			pf_buf_adds(&out, "usage: pinfold version\n\nPrints the version of this program.\n");
+			return pf_cli_out(&out);
+		}
+		if (strcmp(name, "help") != 0)
 			return unknown_verb(name);
 	}
 	overview(&out);
@@ -116,7 +125,7 @@ int main(int argc, char **argv)
 		return PF_EXIT_ERROR;
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0)
-		return print_version();
+		return print_version(argv + 2);
 	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return help(argv[2]);
 	v = find_verb(argv[1]);

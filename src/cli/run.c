@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -126,6 +127,31 @@ static void end_box(struct pf_run *run)
 		pf_cli_say("%s", text);
 }
 
+/* Not found inside: is it where the caller would find it? Nothing of the caller's PATH is shown by itself. */
+static void hint_tools(struct pf_result *r, const char *name)
+{
+	const char *path = getenv("PATH");
+	char text[PF_ERROR_MAX * 2], file[PF_ERROR_MAX];
+
+	if (r->exit_code != 127 || !r->error || !path || !*name || strchr(name, '/'))
+		return;
+	while (*path) {
+		size_t n = strcspn(path, ":");
+		struct stat st;
+
+		if (*path == '/' &&
+		    (size_t)snprintf(file, sizeof(file), "%.*s/%s", (int)n, path, name) < sizeof(file) &&
+		    stat(file, &st) == 0 && S_ISREG(st.st_mode) && access(file, X_OK) == 0) {
+			snprintf(text, sizeof(text),
+				 "%s; it is at %s on this host: --tools DIR shows a directory inside",
+				 r->error, file);
+			set_error(r, r->cause, text);
+			return;
+		}
+		path += n + (path[n] == ':');
+	}
+}
+
 static void take_result(struct pf_run *run, const struct pf_error *err)
 {
 	/* The exec is ours, and its end frees what we do not take. */
@@ -137,6 +163,7 @@ static void take_result(struct pf_run *run, const struct pf_error *err)
 	} else if (pf_result_take(&r, from) == 0) {
 		pf_result_free(&run->result);
 		run->result = r;
+		hint_tools(&run->result, run->command[0]);
 	} else {
 		set_error(&run->result, PF_CAUSE_ERROR, "out of memory");
 	}
@@ -243,8 +270,8 @@ static void report(struct pf_run *run)
 		run->result.cause = PF_CAUSE_ERROR;
 	if (run->policy && !run->result.receipt.policy[0])
 		pf_policy_digest(run->policy, run->result.receipt.policy);
-	if (run->result.argv.count == 0 && run->command)
-		pf_result_argv(&run->result, (const char *const *)run->command);
+	if (run->result.argv.count == 0 && (run->command || run->guess))
+		pf_result_argv(&run->result, (const char *const *)(run->command ? run->command : run->guess));
 	if (run->json != PF_JSON_OFF)
 		report_json(run);
 	report_human(run);

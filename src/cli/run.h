@@ -56,6 +56,7 @@ struct pf_run {
 	enum pf_json_mode json;
 	bool interactive, tty, rm, quiet, verbose, receipt, help;
 	char **command;
+	char **guess; /* what would be the command, where an option cannot be read; for the result alone */
 	struct pf_policy *policy;
 	/* what happens */
 	struct pf_sandbox *box;

@@ -165,6 +165,27 @@ static void say_unenforced(const struct pf_receipt *r, struct pf_buf *out)
 	pf_buf_adds(out, "; --require limits refuses to run then\n");
 }
 
+/* What of the workspace is not inside as it is outside: the cause of many a puzzling failure. */
+static void say_workspace(const struct pf_receipt *r, struct pf_buf *out)
+{
+	unsigned long long foreign = r->foreign_owned == UINT64_MAX ? 0 : r->foreign_owned,
+			   hidden = r->hidden;
+
+	if (foreign) {
+		lead(out);
+		pf_buf_addf(out,
+			    "%llu %s at the top of the workspace %s to another user: %s cannot be changed "
+			    "inside\n",
+			    foreign, foreign == 1 ? "entry" : "entries", foreign == 1 ? "belongs" : "belong",
+			    foreign == 1 ? "it" : "they");
+	}
+	if (hidden) {
+		lead(out);
+		pf_buf_addf(out, "%llu %s of the workspace %s hidden (secrets.mask)\n", hidden,
+			    hidden == 1 ? "path" : "paths", hidden == 1 ? "was" : "were");
+	}
+}
+
 void pf_human_summary(const struct pf_result *r, const struct pf_policy *p, enum pf_summary how,
 		      struct pf_buf *out)
 {
@@ -179,5 +200,7 @@ void pf_human_summary(const struct pf_result *r, const struct pf_policy *p, enum
 	say_denials(r, out);
 	if (how == PF_SUMMARY_FULL)
 		say_unenforced(&r->receipt, out);
+	if (how == PF_SUMMARY_FULL || r->cause != PF_CAUSE_EXITED || r->exit_code != 0)
+		say_workspace(&r->receipt, out);
 	say_changes(r, out);
 }

@@ -113,7 +113,12 @@ static int read_all(struct pf_run *run, struct pf_policy_args *pa, char **argv, 
 			break;
 	}
 	if (r < 0) {
+		struct pf_error ignored;
+
 		guess_json(run, argv + args.next);
+		while (pf_args_next(&args, &arg, &ignored) != 0)
+			;
+		run->guess = argv + args.next;
 		return r;
 	}
 	run->command = argv + args.next;
@@ -129,11 +134,11 @@ int pf_run_options(struct pf_run *run, char **argv, struct pf_error *err)
 		return r;
 	r = read_all(run, &pa, argv, err);
 	if (r == 0 && !run->help) {
-		if (!run->command[0])
+		/* first: "--memory ls" lacks a size, and a command only therefore */
+		r = pf_policy_args_build(&pa, &run->policy, err);
+		if (r == 0 && !run->command[0])
 			r = pf_fail(err, -EINVAL,
 				    "which command? pinfold run [options] [--] COMMAND [ARG...]");
-		else
-			r = pf_policy_args_build(&pa, &run->policy, err);
 	}
 	/* A terminal without input would be dead: whoever asks for one at a terminal wants to type into it.
 	 */

@@ -154,6 +154,18 @@ static void attempts(const struct pf_receipt *r, struct pf_buf *out)
 	}
 }
 
+/* Without a group, processes are either held by the resource limit or named as not enforced. */
+static bool processes_by_rlimit(const struct pf_receipt *r)
+{
+	if (!r->limits_by || strcmp(r->limits_by, "none") != 0)
+		return false;
+	for (size_t i = 0; i < r->unenforced_count; i++) {
+		if (strcmp(r->unenforced[i].limit, "processes") == 0)
+			return false;
+	}
+	return true;
+}
+
 static void limits(const struct pf_receipt *r, struct pf_buf *out)
 {
 	char size[16];
@@ -170,7 +182,8 @@ static void limits(const struct pf_receipt *r, struct pf_buf *out)
 			pf_buf_addf(out, "cpus %lld.%03lld, ", (long long)r->outside.cpu_milli / 1000,
 				    (long long)r->outside.cpu_milli % 1000);
 	}
-	pf_buf_addf(out, "by %s\n", r->limits_by ? r->limits_by : "nothing");
+	pf_buf_addf(out, "by %s%s\n", r->limits_by ? r->limits_by : "nothing",
+		    processes_by_rlimit(r) ? "; processes by RLIMIT_NPROC" : "");
 	text_row(out, "cgroup", r->outside.valid ? r->outside.cgroup : NULL);
 	for (size_t i = 0; i < r->unenforced_count; i++) {
 		row(out, "not enforced");
@@ -208,8 +221,14 @@ void pf_human_receipt(const struct pf_result *result, struct pf_buf *out)
 	for (size_t i = 0; i < r->unprotected.count; i++)
 		text_row(out, "unprotected", r->unprotected.items[i]);
 	if (r->foreign_owned != UINT64_MAX && r->foreign_owned)
-		pf_buf_addf(out, "  %-14s%llu files of the workspace belong to others\n", "owners",
-			    (unsigned long long)r->foreign_owned);
+		pf_buf_addf(
+			out,
+			"  %-14s%llu at the top of the workspace of another user: nobody's inside, not to be "
+			"changed\n",
+			"owners", (unsigned long long)r->foreign_owned);
+	if (r->hidden)
+		pf_buf_addf(out, "  %-14s%llu of the workspace's paths (secrets.mask)\n", "hidden",
+			    (unsigned long long)r->hidden);
 	if (r->inside.valid && r->outside.valid)
 		text_row(out, "halves",
 			 r->agree ? "inside and outside agree" : "inside and outside DISAGREE");

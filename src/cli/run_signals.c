@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signals to pinfold run, as bytes in a pipe that its loop polls. */
+/*
+ * Signals to pinfold run, as bytes in a pipe that its loop polls. Every signal that would end us asks for the
+ * end of the command, so that its changes are kept: only what a fault of our own raises (SIGSEGV and its
+ * like) and SIGKILL are not among them.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -62,12 +66,16 @@ static void catch_one(int signo, void (*handler)(int))
 
 int pf_signals_catch(void)
 {
-	static const int all[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP};
+	static const int all[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGWINCH,	 SIGTSTP, SIGUSR1,
+				  SIGUSR2, SIGALRM, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGPOLL,
+				  SIGPWR,  SIGABRT, SIGTRAP, SIGSYS,  SIGSTKFLT};
 
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	for (size_t i = 0; i < PF_ARRAY_SIZE(all); i++)
 		catch_one(all[i], on_signal);
+	for (int signo = SIGRTMIN; signo <= SIGRTMAX; signo++)
+		catch_one(signo, on_signal);
 	catch_one(SIGPIPE, on_pipe);
 	return pipe_fds[0];
 }
@@ -86,4 +94,6 @@ void pf_signals_progress(bool on)
 	if (on)
 		catch_one(SIGALRM, on_alarm);
 	setitimer(ITIMER_REAL, &when, NULL);
+	if (!on)
+		catch_one(SIGALRM, on_signal);
 }

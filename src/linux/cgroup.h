@@ -73,6 +73,7 @@ int pf_cgroup_exec_remove(struct pf_cgroup *cg, unsigned n); /* kills first; bou
 int pf_cgroup_exec_kill(struct pf_cgroup *cg, unsigned n);   /* v2 cgroup.kill; v1: pids.max 0, then SIGKILL until empty
 								(a fork in flight fails), freezer where pids is absent */
 int pf_cgroup_freeze(struct pf_cgroup *cg, bool frozen);     /* the box; v2 cgroup.freeze, v1 freezer; -EOPNOTSUPP */
+void pf_cgroup_thaw_killed(struct pf_cgroup *cg);           /* let what was killed while it was paused die (v1); nothing otherwise */
 /* Host pids in execs/N (at most cap); returns how many there are. */
 int pf_cgroup_exec_pids(const struct pf_cgroup *cg, unsigned n, pid_t *pids, int cap);
 /* Path of execs/N as /proc/PID/cgroup must show it, for the receipt: memory (or v2) hierarchy. */

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 
 #define FREEZE_NS  UINT64_C(1000000000)
+#define TRY_NS	   UINT64_C(20000000)
 #define MOVE_BATCH 256
 
 static bool reached(int dir, const char *file, const char *field, const char *want)
@@ -29,9 +30,9 @@ static bool reached(int dir, const char *file, const char *field, const char *wa
 	return strncmp(text, want, strlen(want)) == 0;
 }
 
-static int wait_for(int dir, const char *file, const char *field, const char *want)
+static int wait_for(int dir, const char *file, const char *field, const char *want, uint64_t ns)
 {
-	uint64_t deadline = pf_now_ns() + FREEZE_NS;
+	uint64_t deadline = pf_now_ns() + ns;
 	unsigned us = 100;
 
 	while (!reached(dir, file, field, want)) {
@@ -49,7 +50,7 @@ static int freeze_v2(struct pf_cgroup *cg, const struct pf__cg_hier *h, bool fro
 	if (r < 0)
 		return r == -ENOENT ? -EOPNOTSUPP : r; /* before 5.2 */
 	cg->frozen = frozen;
-	return wait_for(h->box, "cgroup.events", "frozen", frozen ? "1" : "0");
+	return wait_for(h->box, "cgroup.events", "frozen", frozen ? "1" : "0", FREEZE_NS);
 }
 
 /* Mounted together with a hierarchy that we use: then our group there has freezer.state. */
@@ -127,8 +128,22 @@ static void fill(struct pf_cgroup *cg)
 	}
 }
 
+static int write_state(struct pf_cgroup *cg, bool frozen, uint64_t ns)
+{
+	const char *state = frozen ? "FROZEN" : "THAWED";
+	int r = pf_write_file(cg->freezer, "freezer.state", state);
+
+	if (r < 0)
+		return r;
+	cg->frozen = frozen;
+	return wait_for(cg->freezer, "freezer.state", NULL, state, ns);
+}
+
+/* A parent in vfork(2) does not freeze before its child's execve, which never comes if the child froze first: then all
+ * go on for a moment, and it is tried again. */
 static int freeze_v1(struct pf_cgroup *cg, bool frozen)
 {
+	uint64_t deadline = pf_now_ns() + FREEZE_NS;
 	int r;
 
 	if (!frozen && cg->freezer < 0)
@@ -138,11 +153,14 @@ static int freeze_v1(struct pf_cgroup *cg, bool frozen)
 		return r;
 	if (frozen && shared_freezer(cg) < 0)
 		fill(cg);
-	r = pf_write_file(cg->freezer, "freezer.state", frozen ? "FROZEN" : "THAWED");
-	if (r < 0)
-		return r;
-	cg->frozen = frozen;
-	return wait_for(cg->freezer, "freezer.state", NULL, frozen ? "FROZEN" : "THAWED");
+	if (!frozen)
+		return write_state(cg, false, FREEZE_NS);
+	while ((r = write_state(cg, true, TRY_NS)) == -ETIMEDOUT) {
+		write_state(cg, false, TRY_NS); /* nor is half of it left frozen when it cannot be */
+		if (pf_now_ns() >= deadline)
+			break;
+	}
+	return r;
 }
 
 int pf_cgroup_freeze(struct pf_cgroup *cg, bool frozen)
@@ -160,6 +178,12 @@ void pf__cg_thaw_for_kill(struct pf_cgroup *cg)
 		return; /* v2 kills what is frozen */
 	pf_write_file(cg->freezer, "freezer.state", "THAWED");
 	cg->frozen = false;
+}
+
+void pf_cgroup_thaw_killed(struct pf_cgroup *cg)
+{
+	if (cg)
+		pf__cg_thaw_for_kill(cg);
 }
 
 void pf__cg_freezer_remove(struct pf_cgroup *cg)

@@ -72,6 +72,7 @@ struct pf_receipt {
 	size_t unenforced_count;
 	struct pf_list unprotected;                    /* "secrets: a/b/.env (no such directory)" */
 	uint64_t foreign_owned;                        /* workspace files of other owners, counted at its top level; UINT64_MAX unknown */
+	uint64_t hidden;                               /* paths that exist in the workspace and were hidden; for the summary alone */
 	const char *namespaces_missing;                /* NULL, or e.g. "time": what the kernel does not have */
 	const char *build;                             /* NULL, or a banner: "test build: PF_BREAK", "sanitizer build" */
 	char *own[8];                                  /* copies of the `const char *` above; pf_result_take(), pf_receipt_copy() */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -55,6 +56,7 @@ int pf__rundir_make(struct pf_sandbox *s, struct pf_error *err)
 int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 {
 	PF_AUTO_BUF struct pf_buf lines = {0};
+	PF_AUTO_FREE char *real = NULL;
 	char path[64], text[40];
 	struct timespec now;
 	struct tm tm;
@@ -67,7 +69,10 @@ int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 	snprintf(text, sizeof(text), "%d", getpid());
 	pf_meta_add(&lines, "pid", text);
 	pf_meta_add(&lines, "tier", s->tier->name);
-	if (s->policy->ws_path)
+	/* as who lists it from elsewhere can use it */
+	if (s->policy->ws_path && (real = realpath(s->policy->ws_path, NULL)))
+		pf_meta_add(&lines, "workspace", real);
+	else if (s->policy->ws_path)
 		pf_meta_add(&lines, "workspace", s->policy->ws_path);
 	if (s->box->command)
 		pf_meta_add(&lines, "command", s->box->command);

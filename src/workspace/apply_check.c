@@ -23,7 +23,8 @@ static int conflict(struct pf__apply *a, const struct pf_change *c, const char *
 										      : 0;
 }
 
-/* A secret that the policy hid: no forced apply alone may lose it, so it is held back as a protected path is. */
+/* A secret that the policy hid: no forced apply alone may lose it, so it is held back as a protected path is.
+ */
 static int over_hidden(struct pf__apply *a, const struct pf_change *c, const char *where)
 {
 	if (!a->how->allow_protected && !c->protect &&
@@ -167,7 +168,8 @@ static int check_absent(struct pf__apply *a, size_t i)
 		return 0;
 	}
 	if (c->hidden && in_hidden(a, c->path))
-		return over_hidden(a, c, "its directory is there, but was hidden from the sandbox (secrets.mask)");
+		return over_hidden(a, c,
+				   "its directory is there, but was hidden from the sandbox (secrets.mask)");
 	/* An apply that was cut off between taking the old thing away and putting the new one there. */
 	if (c->op == PF_ADDED || pf__apply_retype(c))
 		return 0;

@@ -41,7 +41,8 @@ struct pf_change {
 	bool content;  /* MODIFIED: the bytes differ (else only mode or type) */
 	bool opaque;   /* a directory that replaced all that was beneath it */
 	bool protect;  /* matches the policy's protect list: apply refuses it unless told */
-	bool hidden;   /* ADDED at a path that the mask layer hid: what the user may have there was never seen */
+	bool hidden;   /* ADDED at a path that the mask layer hid: what the user may have there was never seen
+			*/
 	/* what the host's file was when the sandbox started, for conflicts: from the lower at collect time */
 	uint64_t old_size;
 	int64_t old_mtime_ns, old_ctime_ns;
@@ -104,8 +105,8 @@ int pf_change_print_list(const struct pf_changeset *c,
 int pf_change_print_json(const struct pf_changeset *c, unsigned indent, struct pf_buf *out);
 int pf_change_print_stat(const struct pf_changeset *c, struct pf_buf *out);
 /* Unified diff against the user's directory as it is now (git format: a/ b/, modes, new/deleted, symlinks as
- * 120000); what the sandbox added is shown as new, whatever is there. notes (NULL: not wanted): "path: what" for
- * what the patch does not show so: modes, FIFOs, empty directories, additions over something; bytes as in
+ * 120000); what the sandbox added is shown as new, whatever is there. notes (NULL: not wanted): "path: what"
+ * for what the patch does not show so: modes, FIFOs, empty directories, additions over something; bytes as in
  * pf_apply_report. */
 int pf_change_print_diff(int changes_fd, const struct pf_changeset *c, bool terminal, int out_fd,
 			 struct pf_list *notes, struct pf_error *err);

@@ -171,11 +171,10 @@ static int note(struct diff *x, const struct pf_change *c, const char *fmt, ...)
 
 static const char *unheld_type(mode_t mode)
 {
-	return S_ISFIFO(mode)	? "a FIFO"
-	       : S_ISSOCK(mode) ? "a socket"
-	       : S_ISCHR(mode) || S_ISBLK(mode)
-		       ? "a device"
-		       : NULL;
+	return S_ISFIFO(mode)			? "a FIFO"
+	       : S_ISSOCK(mode)			? "a socket"
+	       : S_ISCHR(mode) || S_ISBLK(mode) ? "a device"
+						: NULL;
 }
 
 /* Would git apply give the entry another mode than the change does? Group write is a matter of the umask. */
@@ -219,8 +218,8 @@ static int note_change(struct diff *x, const struct pf_change *c)
 	same_type = there && (st.st_mode & S_IFMT) == (c->mode & S_IFMT);
 	/* what is as it should be already is no difference */
 	if (c->op == PF_DELETED)
-		return !there	? 0
-		       : type	? note(x, c, "%s goes (a patch cannot hold it)", type)
+		return !there		 ? 0
+		       : type		 ? note(x, c, "%s goes (a patch cannot hold it)", type)
 		       : empty_dir(x, c) ? note(x, c, "an empty directory goes (a patch cannot hold it)")
 					 : 0;
 	if (type && !same_type)

@@ -279,8 +279,9 @@ static void test_masked_entry(void **state)
 static void test_over_hidden(void **state)
 {
 	struct place *p = *state;
-	static const struct expected want[] = {{".env", "hidden from the sandbox (secrets.mask)"},
-					       {"keys/more", "its directory is there, but was hidden"}};
+	static const struct expected want[] = {
+		{".env", "is there, but was hidden from the sandbox (secrets.mask)"},
+		{"keys/more", "its directory is there, but was hidden"}};
 	struct pf_changeset c;
 	struct pf_apply_report report;
 	struct pf_apply how = {.force = true};
@@ -492,18 +493,12 @@ static void test_times(void **state)
 static int group(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLACE_TEST(test_everything),
-		PLACE_TEST(test_conflicts),
-		PLACE_TEST(test_quiet_change),
-		PLACE_TEST(test_tree_in_the_way),
-		PLACE_TEST(test_unseen_entry),
-		PLACE_TEST(test_masked_entry),
-		PLACE_TEST(test_over_hidden),
-		PLACE_TEST(test_unseen_in_retyped),
-		PLACE_TEST(test_protected),
-		PLACE_TEST(test_only),
-		PLACE_TEST(test_not_applied),
-		PLACE_TEST(test_dry_run),
+		PLACE_TEST(test_everything),   PLACE_TEST(test_conflicts),
+		PLACE_TEST(test_quiet_change), PLACE_TEST(test_tree_in_the_way),
+		PLACE_TEST(test_unseen_entry), PLACE_TEST(test_masked_entry),
+		PLACE_TEST(test_over_hidden),  PLACE_TEST(test_unseen_in_retyped),
+		PLACE_TEST(test_protected),    PLACE_TEST(test_only),
+		PLACE_TEST(test_not_applied),  PLACE_TEST(test_dry_run),
 		PLACE_TEST(test_times),
 	};
 

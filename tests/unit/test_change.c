@@ -187,7 +187,8 @@ static void test_masked(void **state)
 	make_dir(p->upper, "moved", 0755);
 	overlay_attr(p, "moved", "redirect", "/b");
 	collect(p, &c);
-	assert_list(&c, "A a/.env (hidden from the sandbox)\nD b/\nD b/code\nA hid/ (hidden from the sandbox)\n"
+	assert_list(&c,
+		    "A a/.env (hidden from the sandbox)\nD b/\nD b/code\nA hid/ (hidden from the sandbox)\n"
 		    "A hid/x (hidden from the sandbox)\nA moved/\nA moved/code\n");
 	pf_change_free(&c);
 }

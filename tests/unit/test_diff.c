@@ -368,12 +368,17 @@ static void test_bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLACE_TEST(test_simple),	  PLACE_TEST(test_newline_at_end),
-		PLACE_TEST(test_links_and_types), PLACE_TEST(test_binary_and_names),
-		PLACE_TEST(test_terminal),	  PLACE_TEST(test_masked_content),
-		PLACE_TEST(test_as_it_is_now),	  PLACE_TEST(test_notes),
-			  PLACE_TEST(test_huge),
-		cmocka_unit_test(test_hunks),	  cmocka_unit_test(test_bounds),
+		PLACE_TEST(test_simple),
+		PLACE_TEST(test_newline_at_end),
+		PLACE_TEST(test_links_and_types),
+		PLACE_TEST(test_binary_and_names),
+		PLACE_TEST(test_terminal),
+		PLACE_TEST(test_masked_content),
+		PLACE_TEST(test_as_it_is_now),
+		PLACE_TEST(test_notes),
+		PLACE_TEST(test_huge),
+		cmocka_unit_test(test_hunks),
+		cmocka_unit_test(test_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

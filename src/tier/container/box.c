@@ -96,6 +96,7 @@ void pf__container_stop(struct pf_box *b)
 	struct pf_container *c = of(b);
 
 	doom(b);
+	pf_cgroup_thaw_killed(c->cgroup); /* init's end waits for everybody's, and a frozen v1 task has none */
 	if (c->init_pid > 0) {
 		while (waitpid(c->init_pid, NULL, 0) < 0 && errno == EINTR)
 			;

@@ -71,7 +71,7 @@ struct pf_workspace_plan {
 	int overlay_fd;           /* detached overlay mount, as root; -1: the child makes it */
 	bool upper_on_disk;       /* rootless before 6.6: a directory of STATE/scratch */
 	char scratch_path[600];   /* of that directory; "" otherwise */
-	uint64_t foreign_owned;
+	uint64_t foreign_owned, hidden;
 };
 int pf__workspace_plan(const struct pf_box_spec *spec, const struct pf_identity *who, struct pf_workspace_plan *ws, struct pf_error *err);
 void pf__workspace_free(struct pf_workspace_plan *ws);

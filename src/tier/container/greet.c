@@ -59,6 +59,7 @@ void pf__greet_receipt(struct pf_container *c, const struct pf_box_spec *spec)
 	r->filter_source = "as given";
 	pf_policy_digest(spec->policy, r->policy);
 	r->foreign_owned = c->ws.foreign_owned;
+	r->hidden = c->ws.hidden;
 	r->unprotected = c->ws.unprotected;
 	c->ws.unprotected = (struct pf_list){0};
 	for (i = 0; i < r->unprotected.count; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Limits: the groups that hold them, what holds them otherwise, and whether that is what the user asked for. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -24,9 +25,10 @@ static int settle_limits(struct pf_container *c, const struct pf_policy *p, stru
 	} by_group[] = {{PF_LIMIT_MEMORY, PF_CG_MEMORY}, {PF_LIMIT_PROCESSES, PF_CG_PIDS}, {PF_LIMIT_CPUS, PF_CG_CPU}};
 	uint32_t need = p->limits.written | (p->require & PF_LIMIT_ALL) | (p->require & PF_REQUIRE_LIMITS ? PF_LIMIT_ALL : 0);
 	struct pf_box *b = &c->box;
-	const char *why = pf_cgroup_why(c->cgroup);
+	char why[PF_ERROR_MAX];
 	unsigned i;
 
+	snprintf(why, sizeof(why), "%s (\"pinfold doctor\" prints what mends it)", pf_cgroup_why(c->cgroup));
 	b->held = PF_LIMIT_WALL | PF_LIMIT_IDLE | PF_LIMIT_OUTPUT | PF_LIMIT_OPEN_FILES | PF_LIMIT_DISK;
 	for (i = 0; i < PF_ARRAY_SIZE(by_group); i++)
 		if (pf_cgroup_held(c->cgroup) & by_group[i].group)

@@ -129,6 +129,18 @@ static int open_directory(struct pf_workspace_plan *ws, const char *path, struct
 	return 0;
 }
 
+/* Of what is hidden, how much is there: a name without wildcards is hidden before it exists. */
+static uint64_t count_hidden(const struct pf_workspace_plan *ws)
+{
+	uint64_t n = 0;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ws->masks.count; i++)
+		n += fstatat(ws->fd, ws->masks.items[i], &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0;
+	return n;
+}
+
 int pf__workspace_plan(const struct pf_box_spec *spec, const struct pf_identity *who, struct pf_workspace_plan *ws,
 		       struct pf_error *err)
 {
@@ -151,6 +163,7 @@ int pf__workspace_plan(const struct pf_box_spec *spec, const struct pf_identity 
 	if (!pf__broken(spec->breaks, "secrets") &&
 	    (r = pf_mask_resolve(ws->fd, &p->mask, &ws->masks, &ws->unprotected, err)) < 0)
 		return r;
+	ws->hidden = count_hidden(ws);
 	if (ws->mode == PF_WS_COW && !who->host_root && (r = place_on_disk(ws, spec, err)) < 0)
 		return r;
 	return share_memory(p, ws, err);
