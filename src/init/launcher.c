@@ -94,6 +94,9 @@ static int new_cgroup_namespace(const struct init *in, struct pf_error *err)
 /* What an earlier command of the same uid may have done to init must not be inherited. */
 static void start_afresh(const struct init *in)
 {
+	/* queued signals and timers, message queues and locked memory are charged to the user who made the user namespace
+	 * (ucounts): without a bound of its own a sandbox could use up its caller's */
+	static const struct rlimit signals = {1024, 1024}, queues = {65536, 65536}, locked = {8u << 20, 8u << 20};
 	static const struct rlimit core = {1, 1}; /* 0 still runs a piped core handler as the host's root (core(5)) */
 
 	if (in__broken(in, "afresh"))
@@ -102,6 +105,9 @@ static void start_afresh(const struct init *in)
 	setpriority(PRIO_PROCESS, 0, 0);
 	pf_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "0");
 	setrlimit(RLIMIT_CORE, &core);
+	setrlimit(RLIMIT_SIGPENDING, &signals);
+	setrlimit(RLIMIT_MSGQUEUE, &queues);
+	setrlimit(RLIMIT_MEMLOCK, &locked);
 }
 
 static int take_identity(const struct launch *l, struct pf_error *err)

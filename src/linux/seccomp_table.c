@@ -348,7 +348,7 @@ const struct pf__syscall pf__syscalls[] = {
 	ALLOW(203, sched_setaffinity, "scheduling of its own processes"),
 	ALLOW(204, sched_getaffinity, "scheduling of its own processes"),
 	DENY(205, set_thread_area, ENOSYS, "never in the x86-64 kernel"),
-	ALLOW(206, io_setup, "Linux AIO: databases, nginx"),
+	DENY(206, io_setup, ENOSYS, "fs.aio-nr is one for the whole host; databases and nginx go on without"),
 	ALLOW(207, io_destroy, "Linux AIO: databases, nginx"),
 	ALLOW(208, io_getevents, "Linux AIO: databases, nginx"),
 	ALLOW(209, io_submit, "Linux AIO: databases, nginx"),

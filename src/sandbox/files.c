@@ -139,7 +139,7 @@ int pf_file_list(struct pf_sandbox *s, const char *path, void (*each)(void *, ch
 		unsigned char type = (unsigned char)*p++;
 		const char *nul = memchr(p, '\0', (size_t)(end - p));
 
-		if (!nul || nul == p || strchr(p, '/')) {
+		if (!nul || nul == p || strchr(p, '/') || strcmp(p, ".") == 0 || strcmp(p, "..") == 0) {
 			r = pf_fail(err, -EPROTO, "the inside answered with a name that is none");
 			break;
 		}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "linux/seccomp.h"
@@ -74,6 +75,7 @@ static void take_usage(struct pf_exec *e)
 {
 	struct pf_box_usage u = {-1, -1, -1, NULL};
 	struct pf_result *r = &e->result;
+	uint64_t ms;
 
 	e->box->tier->usage(e->box->box, e->id, &u);
 	r->cpu_ms = u.cpu_ms;
@@ -82,9 +84,12 @@ static void take_usage(struct pf_exec *e)
 	r->usage_source = u.source;
 	if (u.source || e->exited.exec == 0)
 		return;
-	/* init's word: of the first process and what it waited for */
-	r->cpu_ms = (int64_t)((e->exited.user_us + e->exited.system_us) / 1000);
-	r->peak_memory = (int64_t)e->exited.max_rss_bytes;
+	/* init's word: of the first process and what it waited for; nothing that cannot be */
+	ms = e->exited.user_us / 1000 + e->exited.system_us / 1000;
+	if (ms <= ((pf_now_ns() - e->started_ns) / 1000000 + 1000) * (uint64_t)sysconf(_SC_NPROCESSORS_ONLN))
+		r->cpu_ms = (int64_t)ms;
+	if (e->exited.max_rss_bytes <= (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE))
+		r->peak_memory = (int64_t)e->exited.max_rss_bytes;
 	r->usage_source = "rusage";
 }
 

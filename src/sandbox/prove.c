@@ -112,7 +112,8 @@ static int compare(const struct pf_exec *e, struct pf_error *err)
 	else if (in->seccomp != out->seccomp ||
 		 (out->seccomp_filters >= 0 && in->seccomp_filters != (uint32_t)out->seccomp_filters))
 		what = "system-call filters";
-	else if (in->uid != e->box->box->command_uid || in->gid != e->box->box->command_gid)
+	else if (in->uid != e->box->box->command_uid || in->gid != e->box->box->command_gid || !out->one_id ||
+		 out->uid != e->box->box->host_uid || out->gid != e->box->box->host_gid || in->groups != out->groups)
 		what = "identity";
 	for (i = 0; i < PF_NS_KINDS && !what; i++)
 		if (out->ns[i] && in->ns[i] != out->ns[i])

@@ -35,6 +35,7 @@ struct pf_outside {
 	bool valid;
 	pid_t pid;
 	uid_t uid; gid_t gid;
+	bool one_id;                                   /* real, effective, saved and file system ids are these */
 	unsigned groups;
 	uint64_t cap_inh, cap_prm, cap_eff, cap_bnd, cap_amb;
 	int no_new_privs, seccomp, seccomp_filters;    /* -1 unknown */

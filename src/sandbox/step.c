@@ -17,6 +17,7 @@
 #define MS            1000000ull
 #define DRAIN_NS      (2000 * MS) /* after the first process ended, for its streams to close */
 #define KILL_NS       (3000 * MS) /* after a kill, for init to say that it happened */
+#define LANDLOCK_SCOPES 6             /* the ABI that brought them (Linux 6.12) */
 #define QUIET_MS      1              /* nothing happened for so long: time for chores */
 #define PREPARE_NS    (10000 * MS) /* for init to have a launcher wait */
 
@@ -59,8 +60,10 @@ static int on_welcome(struct pf_sandbox *s, const uint8_t *p, size_t n, struct p
 	s->welcome = true;
 	s->hello_back = m;
 	s->hello_back.kernel = NULL;
+	if (m.version < PF_PROTO_MIN || m.version > PF_PROTO_MAX)
+		return free(mem), pf_fail(err, -EPROTO, "init speaks a version of the protocol that it was not offered");
 	/* init's word, within what the host knows of its own kernel */
-	if ((int)m.landlock_abi > s->box->receipt.landlock_abi)
+	if (m.landlock_abi > (uint32_t)s->box->receipt.landlock_abi || (m.scoped && m.landlock_abi < LANDLOCK_SCOPES))
 		return free(mem), pf_fail(err, -EPROTO, "init claims a Landlock that the kernel does not have");
 	s->box->receipt.landlock_scoped = m.scoped;
 	s->box->receipt.landlock_abi = (int)m.landlock_abi;
@@ -110,6 +113,13 @@ static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_
 	if (e->killed_ns) { /* its launcher was hit before it became the command, and this one replaces it */
 		free(mem);
 		return cancel(s, e);
+	}
+	if (e->killed_ns) { /* it was to be ended while it waited, and what waits now replaces it */
+		PF_AUTO_BUF struct pf_buf b = {0};
+
+		free(mem);
+		pf__finish(e);
+		return pf_msg_exec_put(&b, e->id) < 0 ? -ENOMEM : pf_conn_send(s->conn, PF_MSG_CANCEL, b.data, b.len);
 	}
 	free(e->inside.mem);
 	e->inside = (struct pf_inside){true, m, mem};

@@ -47,6 +47,7 @@ struct pf_box {
 	int sock;                        /* the host's end; taken by the caller (pf_take_fd) after create */
 	struct pf_msg_hello hello;       /* ready to be sent; strings live as long as the box */
 	uint32_t command_uid, command_gid; /* inside */
+	uint32_t host_uid, host_gid;       /* the same, as the host sees them */
 	char *command;                   /* one printable line, the first command's; for change sets. The sandbox sets it */
 	char *workspace_at;              /* where the workspace is inside; NULL: none */
 	const char *home, *user;         /* "/home/user" "user"; "/root" "root" */

@@ -73,7 +73,7 @@ crash() {
 LEFT = """bash -c '
 	find /sys/fs/cgroup -name "pinfold-*" ! -name pinfold-host
 	for d in /run/pinfold /var/lib/pinfold/scratch /home/tester/.local/state/pinfold/{run,scratch}; do
-		[ ! -d $d ] || find $d -mindepth 1
+		[ ! -d $d ] || find $d -mindepth 1 ! -name .ids
 	done'"""
 
 BOOTS = {}

@@ -360,7 +360,9 @@ static int send_ready(struct pf_conn *c, const void *body, size_t n)
 	if (lie("failed_of_this"))
 		return send_failed(c, 1, 5, escapes());
 	misuse_streams(c);
-	if (lie("output_before_start"))
+	if (lie("output_before_ready"))
+		raw_frame(PF_FRAME_DATA, 0, pf_stream_stdout(1), "forged\n", 7);
+	if (lie("output_before_start")) /* comes after READY: nobody can tell it from the command's own */
 		pf_conn_write(c, pf_stream_stdout(1), "forged\n", 7);
 	r = pf_msg_ready_put(&b, &m);
 	if (r == 0)
@@ -513,7 +515,7 @@ int __real_setresuid(uid_t r, uid_t e, uid_t s);
 int __wrap_setresuid(uid_t r, uid_t e, uid_t s);
 int __wrap_setresuid(uid_t r, uid_t e, uid_t s)
 {
-	return lie("omits_uid") || lie("omits_identity") ? 0 : __real_setresuid(r, lie("omits_real_uid") ? r : e, s);
+	return lie("omits_uid") || lie("omits_identity") ? 0 : __real_setresuid(r, e, lie("omits_saved_uid") ? (uid_t)-1 : s);
 }
 
 int __real_setresgid(gid_t r, gid_t e, gid_t s);

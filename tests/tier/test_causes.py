@@ -230,7 +230,7 @@ def test_boundary_a_stronger_tier(anyone):
 def test_boundary_disk_beyond_memory_names_what_would_do(anyone):
     r = anyone.result("--disk", "2G", "--", "echo", "ran")
     assert (r.cause, r.exit_code, r.signal, r.code) == ("boundary", None, None, 125)
-    assert "--memory 4G" in r.error and r.stdout == ""
+    assert "--memory 4128M" in r.error and r.stdout == ""
 
 
 def test_boundary_require(as_user, holds):

@@ -142,6 +142,15 @@ def test_entries_of_another_user(pinfold, workspace):
     assert done.code != 0 and "1 entry at the top of the workspace belongs to another user" in done.err
 
 
+def test_what_holds_the_processes_without_groups(as_user):
+    result = as_user.result("true")
+    if result.receipt["limits_by"] != "none":
+        pytest.skip("this user has control groups")
+    (memory,) = [u for u in result.receipt["unenforced"] if u["limit"] == "memory"]
+    assert "RLIMIT_NPROC holds processes" in memory["why"] and "pinfold doctor" in memory["why"]
+    assert "by none; processes by RLIMIT_NPROC" in as_user.run("--receipt", "true").err
+
+
 def test_version(pinfold):
     assert pinfold("version").code == 0
     assert pinfold("version", "x").code == 125

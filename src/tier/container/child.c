@@ -140,6 +140,14 @@ static int await_map(const struct pf_child_args *a, struct pf_error *err)
 	return 0;
 }
 
+/* Watches are charged to the user who made the user namespace, the caller: a sandbox gets a share of them, not all
+ * (Documentation/admin-guide/sysctl/user.rst). Best effort: a kernel without these files has no such count. */
+static void share_watches(void)
+{
+	pf_write_file(AT_FDCWD, "/proc/sys/user/max_inotify_instances", "64");
+	pf_write_file(AT_FDCWD, "/proc/sys/user/max_inotify_watches", "16384");
+}
+
 static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf_error *err)
 {
 	const char *breaks = a->spec->breaks;
@@ -154,6 +162,7 @@ static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf
 		syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
 	if ((r = become(a->who, builder, err)) < 0 || (r = pf_mount_private(err)) < 0)
 		return r;
+	share_watches();
 	umask(0);
 	if (!a->who->host_root && (r = pf__shown_open(a->sources, err)) < 0)
 		return r;
@@ -177,16 +186,22 @@ static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf
 	return arrange_fds(a, fds, err);
 }
 
-/* execve keeps only what is ignored, and the mask. */
+/* execve keeps only what is ignored, and the mask. By system call: libc keeps the signals from 32 on to itself, and a caller
+ * may have them ignored too. */
 static void reset_signals(void)
 {
-	struct sigaction now;
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		unsigned long mask;
+	} now, by_default = {SIG_DFL, 0, NULL, 0};
 	sigset_t none;
 	int i;
 
-	for (i = 1; i < 32; i++)
-		if (sigaction(i, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
-			signal(i, SIG_DFL);
+	for (i = 1; i <= 64; i++)
+		if (syscall(SYS_rt_sigaction, i, NULL, &now, 8) == 0 && now.handler == SIG_IGN)
+			syscall(SYS_rt_sigaction, i, &by_default, NULL, 8);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

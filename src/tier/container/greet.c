@@ -42,6 +42,8 @@ void pf__greet_hello(struct pf_container *c, const struct pf_box_spec *spec)
 	h->canary = strdup(spec->dirs->runtime);
 	h->breaks = strdup(spec->breaks);
 	c->box.command_uid = c->box.command_gid = c->who.user;
+	c->box.host_uid = c->who.host_user;
+	c->box.host_gid = c->who.uid_base == UINT32_MAX ? c->who.caller_gid : c->who.host_user;
 }
 
 void pf__greet_receipt(struct pf_container *c, const struct pf_box_spec *spec)

@@ -160,6 +160,10 @@ static void copy_status(const struct pf_proc_status *st, struct pf_outside *out)
 {
 	out->uid = st->uid[1];
 	out->gid = st->gid[1];
+	out->one_id = true;
+	for (unsigned i = 0; i < 4; i++)
+		if (st->uid[i] != out->uid || st->gid[i] != out->gid)
+			out->one_id = false;
 	out->groups = st->groups;
 	out->cap_inh = st->cap_inh;
 	out->cap_prm = st->cap_prm;

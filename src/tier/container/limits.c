@@ -26,15 +26,19 @@ static int settle_limits(struct pf_container *c, const struct pf_policy *p, stru
 	uint32_t need = p->limits.written | (p->require & PF_LIMIT_ALL) | (p->require & PF_REQUIRE_LIMITS ? PF_LIMIT_ALL : 0);
 	struct pf_box *b = &c->box;
 	char why[PF_ERROR_MAX];
+	bool by_rlimit;
 	unsigned i;
 
-	snprintf(why, sizeof(why), "%s (\"pinfold doctor\" prints what mends it)", pf_cgroup_why(c->cgroup));
 	b->held = PF_LIMIT_WALL | PF_LIMIT_IDLE | PF_LIMIT_OUTPUT | PF_LIMIT_OPEN_FILES | PF_LIMIT_DISK;
 	for (i = 0; i < PF_ARRAY_SIZE(by_group); i++)
 		if (pf_cgroup_held(c->cgroup) & by_group[i].group)
 			b->held |= by_group[i].limit;
-	if (!(b->held & PF_LIMIT_PROCESSES) && !c->who.host_root)
-		b->held |= PF_LIMIT_PROCESSES; /* RLIMIT_NPROC counts per user namespace */
+	/* RLIMIT_NPROC counts per user namespace */
+	by_rlimit = !(b->held & PF_LIMIT_PROCESSES) && !c->who.host_root;
+	if (by_rlimit)
+		b->held |= PF_LIMIT_PROCESSES;
+	snprintf(why, sizeof(why), "%s%s (\"pinfold doctor\" prints what mends it)", pf_cgroup_why(c->cgroup),
+		 by_rlimit ? "; RLIMIT_NPROC holds processes" : "");
 	if (c->ws.upper_on_disk)
 		b->held &= ~(uint32_t)PF_LIMIT_DISK;
 	if (!p->limits.cpu_milli)

@@ -111,8 +111,8 @@ static int attach_device(int dev, const struct pf_source *s, struct pf_error *er
 static int make_dev(const struct pf_child_args *a, int root, struct pf_error *err)
 {
 	static const char *const options[] = {"mode=755", "size=64k", "nr_inodes=256", NULL};
-	static const char *const with_group[] = {"newinstance", "ptmxmode=0666", "mode=0620", "gid=5", NULL};
-	static const char *const without[] = {"newinstance", "ptmxmode=0666", "mode=0600", NULL};
+	static const char *const with_group[] = {"newinstance", "ptmxmode=0666", "mode=0620", "max=64", "gid=5", NULL};
+	static const char *const without[] = {"newinstance", "ptmxmode=0666", "mode=0600", "max=64", NULL};
 	static const char *const links[][2] = {{"/proc/self/fd", "fd"},
 					       {"/proc/self/fd/0", "stdin"},
 					       {"/proc/self/fd/1", "stdout"},
