@@ -115,8 +115,10 @@ void pf_exec_end(struct pf_exec *e); /* kills it if it runs, frees it and its re
 /* Drive everything for at most timeout_ms (-1: until something happened): reads, deadlines, ends. 1: something happened,
  * 0: time is up, negative: the sandbox is broken (every exec then has a result with cause boundary or error). */
 int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err);
-/* For callers with a loop of their own: poll this descriptor for reading, at most until pf_sandbox_timeout() ms, then step(0). */
+/* For callers with a loop of their own: poll this descriptor for these events (POLLIN; POLLOUT too while something waits to
+ * be sent), at most pf_sandbox_timeout() ms, then step(0). */
 int pf_sandbox_fd(const struct pf_sandbox *s);
+int pf_sandbox_events(const struct pf_sandbox *s);
 int pf_sandbox_timeout(const struct pf_sandbox *s);
 
 /* Start, drive and wait; *out is the caller's and freed with pf_result_destroy(). */

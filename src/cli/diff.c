@@ -107,7 +107,8 @@ static int diff_main(char **argv)
 		return pf_cli_fail(&err);
 	code = print(&q, fd, &set);
 	if (set.truncated)
-		pf_cli_say("this change set is not complete: there was more than one may hold");
+		pf_cli_say("this change set is incomplete: %s",
+			   set.note ? set.note : "not every change could be kept");
 	pf_change_free(&set);
 	return code;
 }

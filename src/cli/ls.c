@@ -83,7 +83,7 @@ static int each_change(int fd, emit_fn *emit, void *user, struct pf_error *err)
 		struct pf_changeset set;
 		struct pf_error ignored;
 
-		if (pf_change_load(fd, ids.items[i], &set, &ignored) < 0) {
+		if (pf_change_counts(fd, ids.items[i], &set, &ignored) < 0) {
 			row.state = "unreadable";
 			emit(user, &row);
 			continue;
@@ -140,7 +140,7 @@ static void emit_line(void *user, const struct row *row)
 		snprintf(changes, sizeof(changes), "lost");
 	t->dead |= strcmp(row->state, "dead") == 0;
 	cell(&t->out, row->id, 20);
-	cell(&t->out, row->state, 10);
+	cell(&t->out, row->set && row->set->truncated ? "incomplete" : row->state, 10);
 	cell(&t->out, row->started, 20);
 	cell(&t->out, row->tier, 9);
 	cell(&t->out, row->workspace, 30);
@@ -199,6 +199,8 @@ static void emit_json(void *user, const struct row *row)
 		pf_jsonw_kint(w, "added", (int64_t)row->set->added);
 		pf_jsonw_kint(w, "modified", (int64_t)row->set->modified);
 		pf_jsonw_kint(w, "deleted", (int64_t)row->set->deleted);
+		pf_jsonw_kbool(w, "incomplete", row->set->truncated);
+		kstr_or_null(w, "note", row->set->note);
 		pf_jsonw_end(w, '}');
 	} else {
 		pf_jsonw_null(w);
@@ -255,7 +257,9 @@ const struct pf_verb pf_verb_ls = {
 	.usage = "ls [--json]\n",
 	.text = "STATE is live (a sandbox that runs), dead (its keeper was killed) or changes (a change set "
 		"that is kept\n"
-		"for diff and apply). CHANGES counts +added ~modified -deleted. The next run sweeps what is "
+		"for diff and apply; incomplete if something is missing from it: \"pinfold diff --stat ID\" "
+		"says "
+		"what). CHANGES counts +added ~modified -deleted. The next run sweeps what is "
 		"dead.",
 	.opts = opts,
 	.main = ls_main,

@@ -81,12 +81,16 @@ static int count_changes(struct pf_result *r, struct pf_error *err)
 
 	if (fd < 0)
 		return fd;
-	code = pf_change_load(fd, r->changes_id, &set, err);
+	code = pf_change_counts(fd, r->changes_id, &set, err);
 	if (code < 0)
 		return code;
 	r->added = set.added;
 	r->modified = set.modified;
 	r->deleted = set.deleted;
+	r->incomplete = set.truncated;
+	free(r->changes_note);
+	r->changes_note = set.note;
+	set.note = NULL;
 	pf_change_free(&set);
 	return 0;
 }
@@ -108,6 +112,7 @@ static void end_box(struct pf_run *run)
 	r->has_changes = !run->rm && run->policy->ws_path && run->policy->ws_mode == PF_WS_COW;
 	r->changes_id[0] = '\0';
 	r->added = r->modified = r->deleted = 0;
+	r->incomplete = false;
 	code = pf_sandbox_end(run->box, run->rm ? NULL : &id, &err);
 	run->box = NULL;
 	if (code == 0 && id && strlen(id) < sizeof(r->changes_id)) {

@@ -144,7 +144,15 @@ static void say_changes(const struct pf_result *r, struct pf_buf *out)
 	say_count(out, &comma, r->added, "added");
 	say_count(out, &comma, r->modified, "modified");
 	say_count(out, &comma, r->deleted, "deleted");
+	if (!*comma)
+		pf_buf_adds(out, "none kept");
 	pf_buf_addf(out, " (pinfold diff %s; pinfold apply %s; pinfold drop %s)\n", id, id, id);
+	if (r->incomplete) {
+		lead(out);
+		pf_buf_adds(out, "incomplete: ");
+		pf_cli_name(out, r->changes_note ? r->changes_note : "not every change could be kept");
+		pf_buf_addc(out, '\n');
+	}
 }
 
 /* A default limit that this host cannot hold. Somebody at a terminal would take it for held, so it is said

@@ -122,7 +122,7 @@ static void fill_poll(const struct pf_run *run, struct pollfd p[ON_COUNT])
 {
 	bool room = run->stdin_open && pf_exec_stdin_room(run->exec) > 0;
 
-	p[ON_BOX] = (struct pollfd){.fd = pf_sandbox_fd(run->box), .events = POLLIN};
+	p[ON_BOX] = (struct pollfd){.fd = pf_sandbox_fd(run->box), .events = (short)pf_sandbox_events(run->box)};
 	p[ON_SIGNALS] = (struct pollfd){.fd = run->signals, .events = POLLIN};
 	p[ON_STDIN] = (struct pollfd){.fd = room ? STDIN_FILENO : -1, .events = POLLIN};
 	p[ON_OUT] = (struct pollfd){.fd = pf_sink_pending(&run->out) ? run->out.fd : -1, .events = POLLOUT};

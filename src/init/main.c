@@ -310,16 +310,17 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 	struct watch w[1 + EXECS_MAX * 4];
 	static const struct timespec hold = {0, HOLD_MS * 1000000l};
 	unsigned n = collect(in, p, w), i;
-	int r = ppoll(p, n, in->quiet || any_held(in) ? &hold : NULL, mask);
+	int ready = ppoll(p, n, in->quiet || any_held(in) ? &hold : NULL, mask), r;
 
-	if (r < 0 && errno != EINTR)
+	if (ready < 0 && errno != EINTR)
 		return pf_fail_errno(err, "ppoll");
-	if (child_ended)
+	/* also without the signal: ppoll() delivers none when a descriptor is ready, and one may be until its owner is reaped */
+	if (child_ended || ready > 0)
 		reap(in);
-	for (i = 1; r > 0 && i < n; i++)
+	for (i = 1; ready > 0 && i < n; i++)
 		if (p[i].revents && w[i].e->state != EXEC_FREE && (r = serve(in, &w[i], p[i].revents, err)) < 0)
 			return r;
-	if (r > 0 && (p[0].revents & (POLLIN | POLLHUP | POLLERR))) {
+	if (ready > 0 && (p[0].revents & (POLLIN | POLLHUP | POLLERR))) {
 		r = pf_conn_readable(in->conn, err);
 		if (r == 0)
 			_exit(0); /* the keeper is gone: so is the sandbox */
@@ -328,11 +329,11 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 	}
 	for (i = 0; i < EXECS_MAX; i++)
 		if (in->execs[i].state != EXEC_FREE) {
-			if (r == 0 || in->execs[i].state == EXEC_ENDED)
+			if (ready == 0 || in->execs[i].state == EXEC_ENDED)
 				in__relay_release(in, &in->execs[i]);
 			in__exec_settle(in, &in->execs[i]);
 		}
-	if (r == 0)
+	if (ready == 0)
 		in->quiet = false;
 	if (in->quiet)
 		return 0;

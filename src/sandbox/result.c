@@ -82,6 +82,7 @@ void pf_result_free(struct pf_result *r)
 	}
 	free(r->denials);
 	free(r->error);
+	free(r->changes_note);
 	pf_buf_free(&r->out);
 	pf_buf_free(&r->err);
 	pf_receipt_free(&r->receipt);

@@ -100,6 +100,8 @@ struct pf_result {
 	bool has_changes;                              /* a cow workspace was there */
 	char changes_id[40];                           /* "" : nothing kept */
 	uint64_t added, modified, deleted;
+	bool incomplete;                               /* the change set lacks something; changes_note says what */
+	char *changes_note;                            /* NULL: null */
 	struct pf_receipt receipt;
 };
 

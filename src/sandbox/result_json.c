@@ -115,6 +115,8 @@ static void write_changes(const struct pf_result *r, struct pf_jsonw *w)
 	pf_jsonw_uint(w, r->modified);
 	pf_jsonw_key(w, "deleted");
 	pf_jsonw_uint(w, r->deleted);
+	pf_jsonw_kbool(w, "incomplete", r->incomplete);
+	kstr_or_null(w, "note", r->changes_note);
 	pf_jsonw_end(w, '}');
 }
 

@@ -127,7 +127,8 @@ static int collect(struct pf_sandbox *s, char **changes_id, struct pf_error *err
 	r = s->tier->collect(s->box, changes, &set, err);
 	if (r < 0)
 		return r;
-	if (set.count && !(*changes_id = strdup(s->id)))
+	/* a set that is cut short says so even if it came to nothing */
+	if ((set.count || set.truncated) && !(*changes_id = strdup(s->id)))
 		r = pf_fail(err, -ENOMEM, "out of memory");
 	pf_change_free(&set);
 	return r;
@@ -203,4 +204,9 @@ int pf_sandbox_resume(struct pf_sandbox *s, struct pf_error *err)
 int pf_sandbox_fd(const struct pf_sandbox *s)
 {
 	return pf_conn_fd(s->conn);
+}
+
+int pf_sandbox_events(const struct pf_sandbox *s)
+{
+	return POLLIN | (pf_conn_wants_write(s->conn) ? POLLOUT : 0);
 }

@@ -106,6 +106,20 @@ static int choose(struct pf__apply *a)
 	return r;
 }
 
+/* With a set that lacks contents only: is one of those asked for? */
+static int check_lost(struct pf__apply *a)
+{
+	char show[PF__WS_SHOW];
+
+	for (size_t i = 0; i < a->c->count; i++) {
+		if (a->todo[i] == PF__DO_WRITE && pf__change_lost(&a->c->items[i]))
+			return pf_fail(a->err, -E2BIG, "the content of '%s' could not be kept: %s",
+				       pf__ws_show(a->c->items[i].path, show),
+				       a->c->note ? a->c->note : "not every change could be kept");
+	}
+	return 0;
+}
+
 static int skip(struct pf__apply *a, size_t i, const char *why)
 {
 	a->todo[i] = PF__DO_NOT;
@@ -232,6 +246,8 @@ static int run(struct pf__apply *a)
 	int r = choose(a);
 
 	if (r == 0)
+		r = check_lost(a);
+	if (r == 0)
 		r = leave_out(a);
 	if (r == 0)
 		r = pf__apply_check(a);
@@ -251,8 +267,9 @@ int pf_change_apply(int changes_fd, const struct pf_changeset *c, const struct p
 	int r;
 
 	*report = (struct pf_apply_report){0};
-	if (c->truncated)
-		return pf_fail(err, -E2BIG, "the change set is incomplete and cannot be applied: %s",
+	if (c->truncated && !(c->by_name && how->only))
+		return pf_fail(err, -E2BIG, "the change set is incomplete and cannot be applied%s: %s",
+			       c->by_name ? " as a whole, only by paths that are named" : "",
 			       c->note ? c->note : "not every change could be kept");
 	a.set_fd = set_fd = pf__change_open_set(changes_fd, c->id, err);
 	if (set_fd < 0)

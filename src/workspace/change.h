@@ -58,7 +58,9 @@ struct pf_changeset {
 	size_t count;
 	uint64_t added, modified, deleted;
 	bool truncated; /* something is missing (a cap, an unreadable file): apply refuses it */
-	char *note;	/* what is missing, one printable line; NULL if nothing */
+	/* truncated, but no entry is missing, only contents: apply takes what is named and has its content */
+	bool by_name;
+	char *note; /* what is missing, one printable line; NULL if nothing */
 };
 
 #define PF_CHANGES_MAX 1000000u
@@ -82,6 +84,10 @@ struct pf_collect {
 	const struct pf_list *masked;
 	/* Bytes to copy at most for renamed directories, whose files are the user's own; 0: 1 GiB. */
 	uint64_t lower_bytes_max;
+	/* Bytes of the manifest at most, as written; 0: 64 MiB. Milliseconds for the walk; 0: 20 s. Beyond
+	 * either, and beneath 256 directories, the set is truncated. */
+	uint64_t manifest_bytes_max;
+	unsigned walk_ms_max;
 };
 /* changes_fd: the changes/ directory. Writes ID/ (nothing at all if nothing changed: out->count 0). A file
  * that was copied up but is the same in bytes, mode and owner is no change. Returns 0 and the counts in *out
@@ -91,6 +97,8 @@ int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_c
 
 int pf_change_load(int changes_fd, const char *id, struct pf_changeset *out,
 		   struct pf_error *err); /* id may be a unique prefix, or "last" */
+/* What meta.json says, without the items; id is a whole one. */
+int pf_change_counts(int changes_fd, const char *id, struct pf_changeset *out, struct pf_error *err);
 void pf_change_free(struct pf_changeset *c);
 int pf_change_drop(int changes_fd, const char *id, struct pf_error *err);
 /* ids of all change sets, oldest first */
@@ -129,10 +137,10 @@ struct pf_apply_report {
 };
 /* Conflicts and protected paths are found for everything before anything is written; with any, nothing is
  * written and -EEXIST (conflicts) or -EPERM (protected) comes back with the report filled; -E2BIG for a set
- * that is not whole. Works by descriptors beneath the workspace and never follows a link; files are staged
- * beside their place and renamed. New files belong to the owner of their directory, modified ones keep
- * theirs. Times are those of the apply, in the order of the sandbox's. Not yet resumable: if it is cut off,
- * what was renamed stays, a repeated apply ends it (entries that already are as they should be are no
+ * that is not whole (see by_name). Works by descriptors beneath the workspace and never follows a link; files
+ * are staged beside their place and renamed. New files belong to the owner of their directory, modified ones
+ * keep theirs. Times are those of the apply, in the order of the sandbox's. Not yet resumable: if it is cut
+ * off, what was renamed stays, a repeated apply ends it (entries that already are as they should be are no
  * conflict). */
 int pf_change_apply(int changes_fd, const struct pf_changeset *c, const struct pf_apply *how,
 		    struct pf_apply_report *report, struct pf_error *err);

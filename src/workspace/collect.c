@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 #include "workspace/workspace_internal.h"
 
 #define COMMAND_MAX 4096 /* as kept: one line for people */
+#define WALK_MS	    20000u
+#define STALE_S	    60 /* what is unfinished and locked by nobody was cut off */
 
 static int cmp_changes(const void *a, const void *b)
 {
@@ -35,6 +38,27 @@ static void own_blobs(struct pf__collect *c)
 	}
 }
 
+/* Directories that a collect or a drop left when it was killed. Those at work hold a lock. */
+static void sweep(int changes_fd)
+{
+	struct pf_list names = {0};
+	int64_t now = (int64_t)time(NULL);
+
+	pf__ws_names(changes_fd, &names, 100000); /* as far as it comes */
+	for (size_t i = 0; i < names.count; i++) {
+		PF_AUTO_CLOSE int fd = -1;
+		struct stat st;
+
+		if (names.items[i][0] != '.' || !pf__change_id_ok(names.items[i] + 1))
+			continue;
+		fd = pf__ws_open(changes_fd, names.items[i], O_RDONLY | O_DIRECTORY);
+		if (fd >= 0 && fstat(fd, &st) == 0 && now - (int64_t)st.st_mtime > STALE_S &&
+		    flock(fd, LOCK_EX | LOCK_NB) == 0)
+			pf_remove_tree(changes_fd, names.items[i]);
+	}
+	pf__ws_list_free(&names);
+}
+
 /* Everything goes into ".ID" and gets its name at the end: a set is there whole or not at all. */
 static int stage_open(int changes_fd, const char *id, char stage[48], int *dir, int *blobs,
 		      struct pf_error *err)
@@ -46,6 +70,8 @@ static int stage_open(int changes_fd, const char *id, char stage[48], int *dir, 
 	if (mkdirat(changes_fd, stage, 0700) < 0)
 		return pf_fail_errno(err, "cannot make a directory for the changes");
 	*dir = pf__ws_open(changes_fd, stage, O_RDONLY | O_DIRECTORY);
+	if (*dir >= 0)
+		flock(*dir, LOCK_EX | LOCK_NB);
 	if (*dir < 0 || mkdirat(*dir, "blobs", 0700) < 0)
 		return pf_fail_errno(err, "cannot make a directory for the changes");
 	*blobs = pf__ws_open(*dir, "blobs", O_RDONLY | O_DIRECTORY);
@@ -69,7 +95,7 @@ static int describe(struct pf__collect *c)
 			return pf_fail(c->err, -ENOMEM, "out of memory while collecting changes");
 	}
 	pf__ws_list_sort(&c->hidden);
-	if (!c->set.workspace || !c->set.command)
+	if (pf__protect_compile(what->protect, &c->protect) < 0 || !c->set.workspace || !c->set.command)
 		return pf_fail(c->err, -ENOMEM, "out of memory while collecting changes");
 	if (fstat(what->upper_fd, &c->upper_root) < 0 || fstat(what->lower_fd, &c->lower_root) < 0)
 		return pf_fail_errno(c->err, "cannot look at the workspace");
@@ -78,10 +104,15 @@ static int describe(struct pf__collect *c)
 
 static int collect_into(struct pf__collect *c, int dir)
 {
+	struct timespec now;
 	int r = describe(c);
 
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	c->deadline_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec +
+			 (int64_t)(c->what->walk_ms_max ? c->what->walk_ms_max : WALK_MS) * 1000000;
 	if (r == 0)
 		r = pf__collect_walk(c);
+	c->set.by_name = c->set.truncated && !c->cut;
 	if (r < 0 || (c->set.count == 0 && !c->set.truncated))
 		return r;
 	own_blobs(c);
@@ -129,9 +160,11 @@ int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_c
 		if (r == 0)
 			give(&c, out);
 		pf__ws_list_free(&c.hidden);
+		pf__protect_free(&c.protect);
 		pf_change_free(&c.set);
 		return r;
 	}
+	sweep(changes_fd);
 	r = stage_open(changes_fd, what->id, stage, &dir, &c.blobs_fd, err);
 	if (r == 0)
 		r = collect_into(&c, dir);
@@ -149,6 +182,8 @@ int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_c
 	if (c.blobs_fd >= 0)
 		close(c.blobs_fd);
 	pf__ws_list_free(&c.hidden);
+	pf__protect_free(&c.protect);
+	pf_buf_free(&c.line);
 	free(c.inodes);
 	pf_change_free(&c.set);
 	return r;

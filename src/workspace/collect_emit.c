@@ -16,20 +16,37 @@
 #define NOBODY	      65534u
 #define RANGE	      65536u /* ids that a sandbox has mapped at most */
 #define LOWER_DEFAULT (UINT64_C(1) << 30)
+#define MANIFEST_MAX  (UINT64_C(64) << 20)
 
-void pf__collect_truncate(struct pf__collect *c, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 0))) say(struct pf__collect *c, const char *fmt, va_list ap)
 {
 	char line[PF_ERROR_MAX], shown[PF_ERROR_MAX];
-	va_list ap;
 
 	c->set.truncated = true;
 	if (c->set.note)
 		return;
-	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
 	pf_printable(line, strlen(line), shown, sizeof(shown));
 	c->set.note = strdup(shown);
+}
+
+void pf__collect_truncate(struct pf__collect *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	c->cut = true;
+	va_start(ap, fmt);
+	say(c, fmt, ap);
+	va_end(ap);
+}
+
+void pf__collect_missing(struct pf__collect *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(c, fmt, ap);
+	va_end(ap);
 }
 
 static uint32_t inside_id(const struct pf_collect *what, uint32_t base, uint32_t id)
@@ -145,15 +162,14 @@ static int keep_content(struct pf__collect *c, struct pf_change *ch, const struc
 		return 0;
 	ch->size = (uint64_t)view->st.st_size;
 	if (is_metacopy(c, view)) {
-		pf__collect_truncate(c, "'%s' was copied up without its content (overlay metacopy)",
-				     ch->path);
+		pf__collect_missing(c, "'%s' was copied up without its content (overlay metacopy)", ch->path);
 		return 0;
 	}
 	if (view->lower) {
 		/* by what it takes on the disk: a hole costs nothing to copy */
 		c->lower_bytes += (uint64_t)view->st.st_blocks * 512;
 		if (c->lower_bytes > max) {
-			pf__collect_truncate(
+			pf__collect_missing(
 				c, "'%s' is in a renamed directory, and those hold more than %llu MiB",
 				ch->path, (unsigned long long)(max >> 20));
 			return 0;
@@ -173,8 +189,29 @@ static void fill_old(struct pf_change *ch, const struct pf__side *base)
 	ch->old_ctime_ns = pf__ws_ctime_ns(&base->st);
 }
 
-static int append(struct pf__collect *c, const struct pf_change *ch)
+/* Escapes make a name of control characters six times as long: what counts is what will be written. */
+static bool fits(struct pf__collect *c, const struct pf_change *ch)
 {
+	uint64_t max = c->what->manifest_bytes_max ? c->what->manifest_bytes_max : MANIFEST_MAX;
+
+	pf_buf_consume(&c->line, c->line.len);
+	pf__manifest_write_line(ch, &c->line);
+	if (!c->line.failed && c->manifest_bytes + c->line.len <= max && c->set.count < PF_CHANGES_MAX) {
+		c->manifest_bytes += c->line.len;
+		return true;
+	}
+	c->full = true;
+	pf__collect_truncate(c, "more than %u changes, or their list is longer than %llu MiB", PF_CHANGES_MAX,
+			     (unsigned long long)(max >> 20));
+	return false;
+}
+
+static int append(struct pf__collect *c, struct pf_change *ch)
+{
+	if (!fits(c, ch)) {
+		pf__change_clear(ch);
+		return 0;
+	}
 	if (c->set.count == c->room) {
 		size_t room = c->room ? c->room * 2 : 64;
 		struct pf_change *more = realloc(c->set.items, room * sizeof(*more));
@@ -184,7 +221,6 @@ static int append(struct pf__collect *c, const struct pf_change *ch)
 		c->set.items = more;
 		c->room = room;
 	}
-	c->path_bytes += strlen(ch->path) + 1 + (ch->target ? strlen(ch->target) + 1 : 0);
 	c->set.items[c->set.count++] = *ch;
 	if (ch->op == PF_ADDED)
 		c->set.added++;
@@ -196,7 +232,7 @@ static int append(struct pf__collect *c, const struct pf_change *ch)
 }
 
 int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__side *view,
-		     const struct pf__side *base, bool opaque)
+		     const struct pf__side *base, bool opaque, bool protect)
 {
 	struct pf_change ch = {.op = !base->exists ? PF_ADDED : view->exists ? PF_MODIFIED : PF_DELETED};
 	bool content = false;
@@ -226,7 +262,7 @@ int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__s
 		else if (S_ISREG(ch.mode))
 			ch.size = (uint64_t)view->st.st_size;
 	}
-	ch.protect = pf__ws_protected(c->what->protect, path, ch.mode);
+	ch.protect = protect || pf__protect_leads(&c->protect, path, ch.mode);
 	ch.hidden = ch.op == PF_ADDED && pf__ws_covered(&c->hidden, path);
 	if (r == 0)
 		r = append(c, &ch);

@@ -51,15 +51,15 @@ static int copy_blob(struct pf__collect *c, const char *path, const struct pf__s
 
 	src = pf__ws_open_file(view->dirfd, view->name, &st);
 	if (src < 0 || st.st_ino != view->st.st_ino || st.st_size != view->st.st_size) {
-		pf__collect_truncate(c, "'%s' cannot be read: %s", path,
-				     src < 0 ? strerror(-src) : "it changed");
+		pf__collect_missing(c, "'%s' cannot be read: %s", path,
+				    src < 0 ? strerror(-src) : "it changed");
 		return 1;
 	}
 	dst = openat(c->blobs_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	r = dst < 0 ? -errno : pf__ws_copy(src, dst, (uint64_t)st.st_size);
 	if (r == -EFBIG) { /* sparse, and larger than the state's file system can name */
 		unlinkat(c->blobs_fd, name, 0);
-		pf__collect_truncate(c, "'%s' is too large for the state directory", path);
+		pf__collect_missing(c, "'%s' is too large for the state directory", path);
 		return 1;
 	}
 	if (r < 0) {

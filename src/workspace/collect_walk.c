@@ -19,28 +19,32 @@
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "workspace/workspace_internal.h"
 
-#define PATH_BYTES_MAX (256u << 20) /* of all changes together */
+#define DEPTH_MAX 256u
 
 struct job {
 	struct job *next;
 	char *path;
 	char *origin; /* where overlay would look without a redirect; NULL: nowhere */
 	char *parent_origin;
-	bool upper; /* the sandbox has this directory in its upper */
-	bool base;  /* the workspace has a directory here */
-	bool shown; /* the sandbox still has a directory here: it is compared itself */
+	bool upper;	       /* the sandbox has this directory in its upper */
+	bool base;	       /* the workspace has a directory here */
+	bool shown;	       /* the sandbox still has a directory here: it is compared itself */
+	bool protect, beneath; /* the protect list holds back: the directory itself, all that is in it */
+	unsigned depth;
 };
 
 struct dir {
 	int upper, origin, base;
 	char *origin_path;
 	bool opaque, same;
+	bool repo; /* git takes it for a repository, whatever its name */
 	struct pf_list names;
 };
 
@@ -253,6 +257,65 @@ static int look_view(struct pf__collect *c, const struct dir *d, const char *nam
 	return r;
 }
 
+/* Is the name there, after the change or before? (a part of the change may be left out of an apply) */
+static int has(struct pf__collect *c, const struct job *j, const struct dir *d, const char *name, bool *there)
+{
+	PF_AUTO_FREE char *path = pf__ws_join(j->path, name);
+	PF_AUTO_FREE char *origin = d->origin_path ? pf__ws_join(d->origin_path, name) : NULL;
+	struct pf__side view = {0}, base = {.lower = true};
+	int r;
+
+	if (!path || (d->origin_path && !origin))
+		return no_memory(c);
+	r = look_view(c, d, name, path, origin, &view);
+	if (r == 0)
+		r = look(c, d->base, name, path, &base);
+	*there = view.exists || (base.exists && !is_whiteout(&base.st));
+	return r;
+}
+
+/*
+ * A bare repository under any name: git obeys its config and hooks as soon as somebody works in the
+ * directory. With `commondir` the objects may be anywhere. ".git" itself is for the policy's patterns, and
+ * so are the submodules' and worktrees' directories in it.
+ */
+static int find_repo(struct pf__collect *c, const struct job *j, struct dir *d)
+{
+	const char *last = strrchr(j->path, '/');
+	bool head = false, objects = false, refs = false, common = false;
+	int r;
+
+	last = last ? last + 1 : j->path;
+	if ((!j->shown && *j->path) || strcmp(last, ".git") == 0)
+		return 0;
+	if (pf_glob_match("**/.git/modules/**", j->path))
+		return 0;
+	r = has(c, j, d, "HEAD", &head);
+	if (r < 0 || !head)
+		return r;
+	r = has(c, j, d, "objects", &objects);
+	if (r == 0)
+		r = has(c, j, d, "refs", &refs);
+	if (r == 0 && !pf_glob_match("**/.git/worktrees/*", j->path))
+		r = has(c, j, d, "commondir", &common);
+	d->repo = (objects && refs) || common;
+	return r;
+}
+
+/* What a pattern, or a repository that has no pattern, says about a name in a directory. */
+static void protect(const struct pf__collect *c, const struct job *at, const struct dir *d, const char *name,
+		    struct job *child)
+{
+	static const char *const obeyed[] = {"HEAD", "config", "config.worktree", "commondir", "hooks"};
+
+	child->beneath = at->beneath || pf__protect_entry(&c->protect, child->path);
+	for (size_t i = 0; d->repo && i < PF_ARRAY_SIZE(obeyed); i++)
+		child->beneath |= strcmp(name, obeyed[i]) == 0;
+	/* these make one of a directory that had the rest before */
+	child->protect =
+		child->beneath || (d->repo && (strcmp(name, "objects") == 0 || strcmp(name, "refs") == 0));
+}
+
 static int visit(struct pf__collect *c, struct job **stack, const struct job *at, const struct dir *d,
 		 const char *name)
 {
@@ -283,11 +346,15 @@ static int visit(struct pf__collect *c, struct job **stack, const struct job *at
 			     .origin = view_dir ? origin : NULL,
 			     .upper = view_dir && !view.lower,
 			     .base = base_dir,
-			     .shown = view_dir};
-	if (view_dir || base_dir)
+			     .shown = view_dir,
+			     .depth = at->depth + 1};
+	protect(c, at, d, name, &child);
+	if ((view_dir || base_dir) && child.depth > DEPTH_MAX)
+		pf__collect_truncate(c, "'%.100s' ... is deeper than %u directories", path, DEPTH_MAX);
+	else if (view_dir || base_dir)
 		r = push(c, stack, &child, d->origin_path);
 	if (r == 0 && !view_dir)
-		r = pf__collect_emit(c, path, &view, &base, false);
+		r = pf__collect_emit(c, path, &view, &base, false, child.protect);
 	return r;
 }
 
@@ -312,7 +379,22 @@ static int emit_self(struct pf__collect *c, const struct job *j, const struct di
 	}
 	if (r < 0 && r != -ENOENT && r != -ENOTDIR && r != -ELOOP)
 		return cannot(c, r, "look at", j->path);
-	return pf__collect_emit(c, j->path, &view, &base, d->opaque && base.exists);
+	return pf__collect_emit(c, j->path, &view, &base, d->opaque && base.exists, j->protect);
+}
+
+/* The caps end the walk: what is in the set stays true, and the set says that it is not whole. */
+static bool over(struct pf__collect *c)
+{
+	struct timespec now;
+
+	if (c->full)
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if ((int64_t)now.tv_sec * 1000000000 + now.tv_nsec < c->deadline_ns)
+		return false;
+	c->full = true;
+	pf__collect_truncate(c, "to look at everything took too long");
+	return true;
 }
 
 static int walk_one(struct pf__collect *c, struct job **stack, const struct job *j)
@@ -322,16 +404,10 @@ static int walk_one(struct pf__collect *c, struct job **stack, const struct job 
 
 	if (r == 0 && *j->path)
 		r = emit_self(c, j, &d);
-	for (size_t i = 0; i < d.names.count && r == 0; i++) {
-		/* The caps end the walk: what is in the set stays true, and the set says that it is not
-		 * whole. */
-		if (c->set.count >= PF_CHANGES_MAX || c->path_bytes >= PATH_BYTES_MAX) {
-			pf__collect_truncate(c, "more than %u changes, or names too long in all",
-					     PF_CHANGES_MAX);
-			break;
-		}
+	if (r == 0)
+		r = find_repo(c, j, &d);
+	for (size_t i = 0; i < d.names.count && r == 0 && !over(c); i++)
 		r = visit(c, stack, j, &d, d.names.items[i]);
-	}
 	dir_close(&d);
 	return r;
 }
@@ -346,7 +422,7 @@ int pf__collect_walk(struct pf__collect *c)
 		struct job *j = stack;
 
 		stack = j->next;
-		if (c->set.count < PF_CHANGES_MAX && c->path_bytes < PATH_BYTES_MAX)
+		if (!over(c))
 			r = walk_one(c, &stack, j);
 		job_free(j);
 	}

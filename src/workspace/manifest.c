@@ -22,6 +22,11 @@ void pf__change_clear(struct pf_change *c)
 	*c = (struct pf_change){0};
 }
 
+bool pf__change_lost(const struct pf_change *c)
+{
+	return S_ISREG(c->mode) && (c->op == PF_ADDED || c->content) && !c->blob;
+}
+
 void pf_change_free(struct pf_changeset *c)
 {
 	for (size_t i = 0; c->items && i < c->count; i++)

@@ -42,6 +42,7 @@ int pf__meta_write(int dirfd, const struct pf_changeset *c, uint64_t blobs, uint
 	else
 		pf_jsonw_uint(&w, uid_base);
 	pf_jsonw_kbool(&w, "truncated", c->truncated);
+	pf_jsonw_kbool(&w, "by_name", c->by_name);
 	pf_jsonw_kstr(&w, "note", c->note);
 	pf_jsonw_end(&w, '}');
 	pf_buf_addc(&b, '\n');
@@ -74,18 +75,24 @@ static bool read_fields(const struct pf_json *o, struct pf_changeset *c, uint64_
 {
 	const struct pf_json *id = pf_json_get(o, "id"), *b64 = pf_json_get(o, "workspace_b64");
 	const struct pf_json *cut = pf_json_get(o, "truncated");
-	int64_t schema, n, count;
+	const struct pf_json *by_name = pf_json_get(o, "by_name");
+	int64_t schema, n, count, added, modified, deleted;
 
 	if (!get_int(o, "schema", SCHEMA, &schema) || schema != SCHEMA || !id || id->type != PF_JSON_STRING ||
 	    strcmp(id->str.s, c->id) != 0 || !cut || cut->type != PF_JSON_BOOL)
 		return false;
 	if (!get_int(o, "created", INT64_MIN, &c->created) ||
 	    !get_int(o, "reference_ns", INT64_MIN, &c->reference_ns) || !get_int(o, "blobs", 0, &n) ||
-	    !get_int(o, "count", 0, &count) || count > PF_CHANGES_MAX)
+	    !get_int(o, "count", 0, &count) || count > PF_CHANGES_MAX || !get_int(o, "added", 0, &added) ||
+	    !get_int(o, "modified", 0, &modified) || !get_int(o, "deleted", 0, &deleted))
 		return false;
 	*blobs = (uint64_t)n;
 	c->count = (size_t)count;
+	c->added = (uint64_t)added;
+	c->modified = (uint64_t)modified;
+	c->deleted = (uint64_t)deleted;
 	c->truncated = cut->b;
+	c->by_name = cut->b && by_name && by_name->type == PF_JSON_BOOL && by_name->b;
 	c->command = get_text(o, "command");
 	c->note = get_text(o, "note");
 	c->workspace = get_text(o, "workspace");

@@ -63,6 +63,8 @@ static void put_remarks(struct pf_buf *out, const struct pf_change *c)
 		pf_buf_addf(out, " (%s)", type_name(c->mode));
 	if (c->op != PF_DELETED && S_ISREG(c->mode) && c->mode & (S_ISUID | S_ISGID))
 		pf_buf_adds(out, " (set-id)");
+	if (pf__change_lost(c))
+		pf_buf_adds(out, " (content not kept)");
 	if (c->protect)
 		pf_buf_adds(out, " (protected)");
 	if (c->hidden)
@@ -174,6 +176,8 @@ static void put_change(struct pf_jsonw *w, const struct pf_change *c)
 		pf__json_bytes(w, "target", "target_b64", c->target);
 	if (c->opaque)
 		pf_jsonw_kbool(w, "opaque", true);
+	if (pf__change_lost(c))
+		pf_jsonw_kbool(w, "content_lost", true);
 	pf_jsonw_kbool(w, "protected", c->protect);
 	pf_jsonw_kbool(w, "hidden", c->hidden);
 	pf_jsonw_end(w, '}');

@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -144,13 +145,36 @@ int pf_change_load(int changes_fd, const char *id, struct pf_changeset *out, str
 	return r;
 }
 
+int pf_change_counts(int changes_fd, const char *id, struct pf_changeset *out, struct pf_error *err)
+{
+	struct pf_changeset c = {0};
+	PF_AUTO_CLOSE int dir = pf__change_open_set(changes_fd, id, err);
+	uint64_t blobs;
+	int r;
+
+	if (dir < 0)
+		return dir;
+	snprintf(c.id, sizeof(c.id), "%s", id);
+	r = pf__meta_read(dir, &c, &blobs, err);
+	if (r < 0)
+		pf_change_free(&c);
+	else
+		*out = c;
+	return r;
+}
+
 int pf_change_drop(int changes_fd, const char *given, struct pf_error *err)
 {
+	PF_AUTO_CLOSE int dir = -1;
 	char id[40], gone[48];
 	int r = resolve(changes_fd, given, id, err);
 
 	if (r < 0)
 		return r;
+	dir = pf__change_open_set(changes_fd, id, err);
+	if (dir < 0)
+		return dir;
+	flock(dir, LOCK_EX | LOCK_NB); /* no collect takes it for one that was cut off */
 	/* Out of the list first: a drop that is cut off must not leave half a set behind. */
 	snprintf(gone, sizeof(gone), ".%s", id);
 	pf_remove_tree(changes_fd, gone);

@@ -73,6 +73,19 @@ int pf__ws_same_bytes(int a, int b, uint64_t n);
 /* Does the policy's protect list hold this change back? mode is the change's (0: deletion). */
 bool pf__ws_protected(const struct pf_list *protect, const char *path, mode_t mode);
 
+/* The same for a walk that comes to a directory before what is in it: patterns are cleaned once, and what is
+ * beneath a protected directory is for the walk to know. */
+struct pf__protect {
+	char **whole, **leads; /* the patterns, and the parts of them that lead there */
+	size_t whole_count, lead_count;
+};
+int pf__protect_compile(const struct pf_list *list, struct pf__protect *out); /* 0 or -ENOMEM */
+void pf__protect_free(struct pf__protect *p);
+/* Does a pattern match the path itself? */
+bool pf__protect_entry(const struct pf__protect *p, const char *path);
+/* Is it something else than a directory where a pattern needs one? */
+bool pf__protect_leads(const struct pf__protect *p, const char *path, mode_t mode);
+
 /* --- collect_*.c ------------------------------------------------------------------------------ */
 struct pf__inode {
 	dev_t dev;
@@ -82,10 +95,15 @@ struct pf__inode {
 
 struct pf__collect {
 	const struct pf_collect *what;
-	struct pf_changeset set; /* being filled */
-	size_t room;		 /* of set.items */
-	size_t path_bytes;
-	struct pf_list hidden; /* what->masked, sorted */
+	struct pf_changeset set;    /* being filled */
+	size_t room;		    /* of set.items */
+	struct pf__protect protect; /* what->protect, compiled */
+	struct pf_buf line;	    /* scratch: an entry as the manifest will have it */
+	uint64_t manifest_bytes;    /* of all entries, as they will be written */
+	int64_t deadline_ns;	    /* CLOCK_MONOTONIC */
+	bool cut;		    /* entries are missing, not only contents */
+	bool full;		    /* a cap ended the walk */
+	struct pf_list hidden;	    /* what->masked, sorted */
 	struct stat upper_root, lower_root;
 	int blobs_fd;
 	uint64_t blobs;		  /* the last number given */
@@ -108,11 +126,13 @@ struct pf__side {
 int pf__collect_walk(struct pf__collect *c);
 /* Compare and record. Directories' contents are not looked at. 0 or -errno. */
 int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__side *view,
-		     const struct pf__side *base, bool opaque);
+		     const struct pf__side *base, bool opaque, bool protect);
 /* Keep a regular file's bytes; *blob is 0 if they could not be kept and the set is marked truncated. */
 int pf__collect_spill(struct pf__collect *c, const char *path, const struct pf__side *view, uint64_t *blob);
 /* Something is missing from the set: say what (the first reason is kept). */
 void pf__collect_truncate(struct pf__collect *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same where it is the content of one entry, which is in the set without it. */
+void pf__collect_missing(struct pf__collect *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- manifest.c, manifest_read.c, meta.c ------------------------------------------------------- */
 int pf__manifest_write_line(const struct pf_change *c, struct pf_buf *out);
@@ -121,6 +141,8 @@ int pf__manifest_read_line(const char *line, size_t n, struct pf_change *out, st
 int pf__manifest_write(int dirfd, const struct pf_changeset *c, struct pf_error *err);
 int pf__manifest_read(int dirfd, struct pf_changeset *c, uint64_t blobs, struct pf_error *err);
 void pf__change_clear(struct pf_change *c);
+/* A regular file whose bytes should be in the set and could not be kept. */
+bool pf__change_lost(const struct pf_change *c);
 int pf__meta_write(int dirfd, const struct pf_changeset *c, uint64_t blobs, uint32_t uid_base,
 		   struct pf_error *err);
 int pf__meta_read(int dirfd, struct pf_changeset *c, uint64_t *blobs, struct pf_error *err);

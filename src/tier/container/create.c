@@ -276,8 +276,12 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 	c->init_pid = clone_child(c, spec->breaks, &c->init_pidfd);
 	if (c->init_pid < 0)
 		return clone_failed(err);
-	if (c->init_pid == 0)
+	if (c->init_pid == 0) {
+		/* or it would wait for a host that was killed for ever: it would hold the other ends itself, and the lock */
+		close(c->sync);
+		close(c->box.sock);
 		pf__child_main(&args);
+	}
 	close(pf_take_fd(&child_sync));
 	close(pf_take_fd(&child_sock));
 	return support(c, spec, &args, sources, err);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -295,12 +296,15 @@ int pf__identity_idmap(uint32_t uid_from, uint32_t gid_from, uint32_t uid_to, ui
 	struct pf_idmap u = {uid_from, uid_to, 1}, g = {gid_from, gid_to, 1};
 	char path[64];
 	int fd = -1, r;
-	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+	pid_t parent = getpid(), pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
 
 	if (pid < 0)
 		return pf_fail_errno(err, "cannot make a user namespace for the workspace's owner");
 	if (pid == 0) {
-		pause();
+		/* it must not outlive a host that is killed meanwhile */
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		if (getppid() == parent)
+			pause();
 		_exit(0);
 	}
 	r = write_map(pid, "uid_map", &u, 1, err);

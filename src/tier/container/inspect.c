@@ -220,8 +220,11 @@ int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_r
 		return pf_fail_errno(err, "the process that waits to become the command is gone");
 	if ((r = pf_proc_status_read(procfd, o.pid, &st, err)) < 0)
 		return r;
-	if (st.nspid != (int)ready->pid || st.ppid != c->init_pid)
-		return pf_fail(err, -EPROTO, "the process that waits is not the child of init that it says it is");
+	if (st.ppid != c->init_pid)
+		return pf_fail(err, -EPROTO, "the process that waits is not a child of init");
+	/* killed and replaced since init spoke of it: the word about the new one is on its way, or never comes and time runs out */
+	if (st.nspid != (int)ready->pid)
+		return pf_fail(err, -ESRCH, "the process that waits is not the one that init named");
 	copy_status(&st, &o);
 	read_namespaces(c, procfd, o.pid, &o);
 	read_limits(c, &o);
