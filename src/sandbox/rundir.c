@@ -60,7 +60,6 @@ int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 	char path[64], text[40];
 	struct timespec now;
 	struct tm tm;
-	int r;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
@@ -77,9 +76,17 @@ int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 	if (s->box->command)
 		pf_meta_add(&lines, "command", s->box->command);
 	s->tier->describe(s->box, &lines);
-	snprintf(path, sizeof(path), "%s/meta", s->id);
-	r = lines.failed ? -ENOMEM : pf_replace_file(s->run_fd, path, lines.data, lines.len, 0600);
-	return r < 0 ? pf_fail(err, r, "cannot write %s/%s: %s", s->dirs.runtime, path, strerror(-r)) : 0;
+	if (lines.failed)
+		return pf_fail(err, -ENOMEM, "out of memory");
+	if (s->meta_fd < 0) {
+		snprintf(path, sizeof(path), "%s/meta", s->id);
+		s->meta_fd = openat(s->run_fd, path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
+	}
+	/* one write: who was killed in the middle of it left the lines before or the new ones */
+	if (s->meta_fd < 0 || pwrite(s->meta_fd, lines.data, lines.len, 0) != (ssize_t)lines.len ||
+	    ftruncate(s->meta_fd, (off_t)lines.len) < 0)
+		return pf_fail_errno(err, "cannot write %s/%s/meta", s->dirs.runtime, s->id);
+	return 0;
 }
 
 /* Two names and the directory: what is there unless something went wrong. */
@@ -102,5 +109,7 @@ void pf__rundir_remove(struct pf_sandbox *s)
 		close(s->lock_fd);
 	if (s->run_fd >= 0)
 		close(s->run_fd);
-	s->run_fd = s->lock_fd = -1;
+	if (s->meta_fd >= 0)
+		close(s->meta_fd);
+	s->run_fd = s->lock_fd = s->meta_fd = -1;
 }

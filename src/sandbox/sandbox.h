@@ -83,6 +83,7 @@ struct pf_sandbox {
 	struct pf_dirs dirs;
 	char id[40], why[200];
 	int run_fd, lock_fd;     /* RUNTIME and RUNTIME/ID/lock */
+	int meta_fd;             /* RUNTIME/ID/meta, once it was written */
 	const struct pf_tier *tier;
 	struct pf_box *box;
 	struct pf_conn *conn;

@@ -270,8 +270,9 @@ static int has(struct pf__collect *c, const struct job *j, const struct dir *d, 
 	r = look_view(c, d, name, path, origin, &view);
 	if (r == 0)
 		r = look(c, d->base, name, path, &base);
-	*there = view.exists || (base.exists && !is_whiteout(&base.st));
-	return r;
+	/* what cannot be looked at may be there */
+	*there = r < 0 || view.exists || (base.exists && !is_whiteout(&base.st));
+	return 0;
 }
 
 /*
