@@ -139,10 +139,10 @@ static int open_own(const char *path, mode_t forbidden, struct pf_error *err)
 	if (fstat(fd, &st) < 0)
 		return pf_fail_errno(err, "cannot stat %s", path);
 	if (st.st_uid != geteuid())
-		return pf_fail(err, -EPERM, "%s belongs to uid %u and not to you (%u): it cannot be trusted",
+		return pf_fail(err, -EACCES, "%s belongs to uid %u and not to you (%u): it cannot be trusted",
 			       path, (unsigned)st.st_uid, (unsigned)geteuid());
 	if (st.st_mode & forbidden)
-		return pf_fail(err, -EPERM, "%s is open to others (mode %03o): chmod 700 %s", path,
+		return pf_fail(err, -EACCES, "%s is open to others (mode %03o): chmod 700 %s", path,
 			       (unsigned)st.st_mode & 0777, path);
 	return pf_take_fd(&fd);
 }

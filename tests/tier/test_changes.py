@@ -66,7 +66,7 @@ def test_end_to_end(anyone, changed, workspace, own):
 
 def test_the_diff_applies_with_git(anyone, sh, workspace, need_program):
     need_program("git")
-    files = {"a": "1\n2\n3\n", "b": "no newline", "d/x y": "x\n"}
+    files = {"a": "1\n2\n3\n", "b": "no newline", "d/x y": "x\n", "d/z": "z\n"}
     ws, other = workspace(anyone, files), workspace(anyone, files)
     sh(anyone, "echo 4 >> a; printf 'still none' > b; rm 'd/x y'; echo new > n; chmod 755 n", "--workspace", ws)
     diff = anyone("diff", "last").out_bytes
@@ -136,7 +136,7 @@ def test_partial(anyone, changed):
     assert set(after) - set(before) == {"new", "new/deep", "new/deep/x", "added"} and after["changed"] != before["changed"]
     assert not set(before) - set(after)
     p = anyone("apply", "last", "no/such")
-    assert p.code == 0 and "nothing to apply" in p.err
+    assert p.code == 125 and "no/such" in p.err
     for bad in ("../x", "/etc/passwd"):
         assert anyone("apply", "last", bad).code == 125
     p = anyone("apply", "last")

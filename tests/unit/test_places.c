@@ -217,7 +217,7 @@ static void test_runtime_is_ours_alone(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	assert_int_equal(chmod(f->dirs.runtime, 0755), 0);
-	assert_int_equal(pf_dirs_runtime(&f->dirs, &err), -EPERM);
+	assert_int_equal(pf_dirs_runtime(&f->dirs, &err), -EACCES);
 	snprintf(path, sizeof(path), "%s/run", f->root);
 	snprintf(other, sizeof(other), "%s/elsewhere", f->root);
 	assert_int_equal(rename(path, other), 0);
