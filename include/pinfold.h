@@ -48,7 +48,7 @@ struct pf_result;
 const char *pf_version(void);
 
 /* --- policy: see pinfold(1) and docs/policy.md ---------------------------------------- */
-int pf_policy_new(struct pf_policy **out, struct pf_error *err);                 /* safe defaults */
+int pf_policy_new(struct pf_policy **out, struct pf_error *err);		 /* safe defaults */
 int pf_policy_load(struct pf_policy *p, const char *path, struct pf_error *err); /* JSON document over it */
 int pf_policy_parse(struct pf_policy *p, const char *text, size_t n, const char *name, struct pf_error *err);
 /* One option by its name on the command line, without dashes: "memory" "1G", "workspace" "/src:cow",
@@ -59,18 +59,21 @@ void pf_policy_destroy(struct pf_policy *p);
 /* --- sandbox --------------------------------------------------------------------------- */
 /* Directories that differ from the defaults; NULL members mean the default. Strings are copied. */
 struct pf_places {
-	const char *state;   /* kept change sets and caches: $PINFOLD_STATE, /var/lib/pinfold, $XDG_STATE_HOME/pinfold */
+	const char *state;   /* kept change sets and caches: $PINFOLD_STATE, /var/lib/pinfold,
+				$XDG_STATE_HOME/pinfold */
 	const char *runtime; /* live sandboxes: /run/pinfold, $XDG_RUNTIME_DIR/pinfold */
 	const char *libexec; /* where pinfold-init is: beside the program, else the installation's */
 };
 
 /* Build the wall and start init. The policy is copied. -ENOTSUP: no tier of this host can (err says why and
  * the mend); -EPERM: the wall that was required cannot be had (cause "boundary"); others: cause "error". */
-int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *places, struct pf_sandbox **out, struct pf_error *err);
+int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *places, struct pf_sandbox **out,
+		      struct pf_error *err);
 const char *pf_sandbox_id(const struct pf_sandbox *s);
 const char *pf_sandbox_tier(const struct pf_sandbox *s);
-/* Kill everything, collect the changes, remove every trace. *changes_id receives a string that the caller frees, or NULL
- * when there is no cow workspace or nothing changed; the pointer itself may be NULL: then changes are dropped. */
+/* Kill everything, collect the changes, remove every trace. *changes_id receives a string that the caller
+ * frees, or NULL when there is no cow workspace or nothing changed; the pointer itself may be NULL: then
+ * changes are dropped. */
 int pf_sandbox_end(struct pf_sandbox *s, char **changes_id, struct pf_error *err);
 void pf_sandbox_destroy(struct pf_sandbox *s); /* pf_sandbox_end() that drops the changes */
 /* Stop and continue every process and every clock of the sandbox. -EOPNOTSUPP without a freezer. */
@@ -81,54 +84,59 @@ int pf_sandbox_resume(struct pf_sandbox *s, struct pf_error *err);
 enum pf_stream { PF_STDOUT = 1, PF_STDERR = 2 };
 
 struct pf_exec_options {
-	const char *const *argv;      /* NULL-terminated; argv[0] is looked up in the PATH of the inside */
-	const char *const *env;       /* more "K=V", NULL-terminated or NULL */
-	const char *cwd;              /* NULL: as the policy says */
-	int tty;                      /* a terminal of its own; all output is then PF_STDOUT */
-	unsigned short rows, cols;    /* with tty; 0: 24x80 */
-	int want_stdin;               /* else stdin is /dev/null (with tty it is the terminal) */
-	uint64_t wall_ms, idle_ms;    /* 0: as the policy says */
-	int last;                     /* no other command follows: the sandbox ends with this one, and is torn down sooner */
-	/* Called from pf_sandbox_step() with output as it arrives, already bounded by limits.output. May be NULL.
-	 * The bytes are also kept for the result, head and tail, up to limits.output_inline. */
+	const char *const *argv;   /* NULL-terminated; argv[0] is looked up in the PATH of the inside */
+	const char *const *env;	   /* more "K=V", NULL-terminated or NULL */
+	const char *cwd;	   /* NULL: as the policy says */
+	int tty;		   /* a terminal of its own; all output is then PF_STDOUT */
+	unsigned short rows, cols; /* with tty; 0: 24x80 */
+	int want_stdin;		   /* else stdin is /dev/null (with tty it is the terminal) */
+	uint64_t wall_ms, idle_ms; /* 0: as the policy says */
+	int last; /* no other command follows: the sandbox ends with this one, and is torn down sooner */
+	/* Called from pf_sandbox_step() with output as it arrives, already bounded by limits.output. May be
+	 * NULL. The bytes are also kept for the result, head and tail, up to limits.output_inline. */
 	void (*output)(void *user, struct pf_exec *e, enum pf_stream stream, const void *p, size_t n);
 	void *user;
 };
 
 /* Start a command. It does not run before its boundary was proved; a refusal shows as the result's cause. */
-int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_exec **out, struct pf_error *err);
+int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_exec **out,
+		  struct pf_error *err);
 /* How many bytes of stdin are taken now (0: step and try again). */
 size_t pf_exec_stdin_room(const struct pf_exec *e);
 int pf_exec_stdin(struct pf_exec *e, const void *p, size_t n, struct pf_error *err);
 int pf_exec_stdin_close(struct pf_exec *e);
-/* Take no more of an output than is on its way (at most 256 KiB) until it is released again: who writes to a slow reader holds
- * up that stream alone, and the command waits as in any pipe. While an output is held the exec does not end before its
- * end of file; pf_exec_kill() still kills. */
+/* Take no more of an output than is on its way (at most 256 KiB) until it is released again: who writes to a
+ * slow reader holds up that stream alone, and the command waits as in any pipe. While an output is held the
+ * exec does not end before its end of file; pf_exec_kill() still kills. */
 int pf_exec_hold(struct pf_exec *e, enum pf_stream stream, int hold);
 int pf_exec_resize(struct pf_exec *e, unsigned short rows, unsigned short cols);
-int pf_exec_signal(struct pf_exec *e, int signo, struct pf_error *err); /* to the first process; the foreground group with a terminal */
-int pf_exec_kill(struct pf_exec *e);                                  /* every process of the exec; cause "killed" */
+int pf_exec_signal(struct pf_exec *e, int signo,
+		   struct pf_error *err); /* to the first process; the foreground group with a terminal */
+int pf_exec_kill(struct pf_exec *e);	  /* every process of the exec; cause "killed" */
 /* The result once it ended, else NULL. Belongs to the exec. */
 const struct pf_result *pf_exec_result(const struct pf_exec *e);
 void pf_exec_end(struct pf_exec *e); /* kills it if it runs, frees it and its result */
 
-/* Drive everything for at most timeout_ms (-1: until something happened): reads, deadlines, ends. 1: something happened,
- * 0: time is up, negative: the sandbox is broken (every exec then has a result with cause boundary or error). */
+/* Drive everything for at most timeout_ms (-1: until something happened): reads, deadlines, ends. 1:
+ * something happened, 0: time is up, negative: the sandbox is broken (every exec then has a result with cause
+ * boundary or error). */
 int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err);
-/* For callers with a loop of their own: poll this descriptor for these events (POLLIN; POLLOUT too while something waits to
- * be sent), at most pf_sandbox_timeout() ms, then step(0). */
+/* For callers with a loop of their own: poll this descriptor for these events (POLLIN; POLLOUT too while
+ * something waits to be sent), at most pf_sandbox_timeout() ms, then step(0). */
 int pf_sandbox_fd(const struct pf_sandbox *s);
 int pf_sandbox_events(const struct pf_sandbox *s);
 int pf_sandbox_timeout(const struct pf_sandbox *s);
 
 /* Start, drive and wait; *out is the caller's and freed with pf_result_destroy(). */
-int pf_sandbox_run(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_result **out, struct pf_error *err);
+int pf_sandbox_run(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_result **out,
+		   struct pf_error *err);
 
 /* --- result ---------------------------------------------------------------------------- */
-char *pf_result_to_json(const struct pf_result *r, int indent); /* docs/result.schema.json; the caller frees it */
-const char *pf_result_cause(const struct pf_result *r);         /* "exited", "timeout", "oom" ... */
-int pf_result_exit_code(const struct pf_result *r);             /* -1: null */
-const char *pf_result_text(const struct pf_result *r);          /* stdout, NUL-terminated, as far as kept */
+char *pf_result_to_json(const struct pf_result *r,
+			int indent);			/* docs/result.schema.json; the caller frees it */
+const char *pf_result_cause(const struct pf_result *r); /* "exited", "timeout", "oom" ... */
+int pf_result_exit_code(const struct pf_result *r);	/* -1: null */
+const char *pf_result_text(const struct pf_result *r);	/* stdout, NUL-terminated, as far as kept */
 const char *pf_result_stderr(const struct pf_result *r);
 void pf_result_destroy(struct pf_result *r);
 
@@ -138,16 +146,19 @@ struct pf_file_stat {
 	uint64_t size;
 	int64_t mtime_ns;
 };
-int pf_file_read(struct pf_sandbox *s, const char *path, size_t max, char **data, size_t *n, struct pf_error *err); /* caller frees; -EFBIG */
+int pf_file_read(struct pf_sandbox *s, const char *path, size_t max, char **data, size_t *n,
+		 struct pf_error *err); /* caller frees; -EFBIG */
 int pf_file_write(struct pf_sandbox *s, const char *path, const void *p, size_t n, struct pf_error *err);
 int pf_file_stat(struct pf_sandbox *s, const char *path, struct pf_file_stat *out, struct pf_error *err);
 /* One call per entry, in the directory's order. type: 'f' 'd' 'l' or '?'. */
-int pf_file_list(struct pf_sandbox *s, const char *path, void (*each)(void *user, char type, const char *name), void *user, struct pf_error *err);
+int pf_file_list(struct pf_sandbox *s, const char *path,
+		 void (*each)(void *user, char type, const char *name), void *user, struct pf_error *err);
 int pf_file_mkdir(struct pf_sandbox *s, const char *path, struct pf_error *err);
 int pf_file_remove(struct pf_sandbox *s, const char *path, struct pf_error *err); /* a tree too */
 
 /* --- change sets -------------------------------------------------------------------------- */
-char *pf_changes_json(const struct pf_places *places, const char *id, struct pf_error *err); /* caller frees; NULL: err */
+char *pf_changes_json(const struct pf_places *places, const char *id,
+		      struct pf_error *err); /* caller frees; NULL: err */
 int pf_changes_diff(const struct pf_places *places, const char *id, int out_fd, struct pf_error *err);
 int pf_changes_apply(const struct pf_places *places, const char *id, int force, struct pf_error *err);
 int pf_changes_drop(const struct pf_places *places, const char *id, struct pf_error *err);

@@ -19,14 +19,14 @@ struct pf_buf {
 	bool failed;
 };
 
-void pf_buf_free(struct pf_buf *b); /* leaves it empty and valid, limit kept */
-int pf_buf_reserve(struct pf_buf *b, size_t extra);          /* 0 or -ENOMEM / -E2BIG */
-int pf_buf_add(struct pf_buf *b, const void *p, size_t n);   /* 0 or -ENOMEM / -E2BIG */
+void pf_buf_free(struct pf_buf *b);			   /* leaves it empty and valid, limit kept */
+int pf_buf_reserve(struct pf_buf *b, size_t extra);	   /* 0 or -ENOMEM / -E2BIG */
+int pf_buf_add(struct pf_buf *b, const void *p, size_t n); /* 0 or -ENOMEM / -E2BIG */
 int pf_buf_adds(struct pf_buf *b, const char *s);
 int pf_buf_addc(struct pf_buf *b, char c);
 int pf_buf_addf(struct pf_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void pf_buf_consume(struct pf_buf *b, size_t n); /* drop the first n bytes (n <= len) */
-char *pf_buf_steal(struct pf_buf *b);            /* caller frees; "" for an empty one; NULL if failed */
+char *pf_buf_steal(struct pf_buf *b);		 /* caller frees; "" for an empty one; NULL if failed */
 
 #define PF_AUTO_BUF __attribute__((cleanup(pf_buf_free)))
 

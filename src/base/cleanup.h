@@ -47,11 +47,11 @@ static inline int pf_take_fd(int *fd)
 	return r;
 }
 
-#define pf_take_ptr(p)                       \
-	({                                   \
-		__typeof__(p) pf__taken = p; \
-		(p) = NULL;                  \
-		pf__taken;                   \
+#define pf_take_ptr(p)                                                                                       \
+	({                                                                                                   \
+		__typeof__(p) pf__taken = p;                                                                 \
+		(p) = NULL;                                                                                  \
+		pf__taken;                                                                                   \
 	})
 
 #define PF_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -14,7 +14,7 @@
 #define PF_ERROR_MAX 512
 
 struct pf_error {
-	int code;               /* negative errno; 0 while nothing failed */
+	int code;		/* negative errno; 0 while nothing failed */
 	char msg[PF_ERROR_MAX]; /* one line without a newline, says what to do */
 };
 

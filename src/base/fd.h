@@ -26,8 +26,8 @@ int pf_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
  * a pointer into path to its last component. -EINVAL for "", ".", "..", trailing slash or absolute paths. */
 int pf_open_parent(int dirfd, const char *path, const char **leaf);
 
-ssize_t pf_read_full(int fd, void *p, size_t n);         /* bytes read (short only at EOF) or -errno */
-int pf_write_full(int fd, const void *p, size_t n);      /* 0 or -errno */
+ssize_t pf_read_full(int fd, void *p, size_t n);    /* bytes read (short only at EOF) or -errno */
+int pf_write_full(int fd, const void *p, size_t n); /* 0 or -errno */
 /* Read a whole file of at most max bytes into b (appended). -EFBIG if it is longer. */
 int pf_read_fd(int fd, struct pf_buf *b, size_t max);
 int pf_read_file(int dirfd, const char *path, struct pf_buf *b, size_t max);
@@ -35,14 +35,14 @@ int pf_read_file(int dirfd, const char *path, struct pf_buf *b, size_t max);
 int pf_write_file(int dirfd, const char *path, const char *text);
 /* Create path atomically with these bytes (temporary name in the same directory, rename). */
 int pf_replace_file(int dirfd, const char *path, const void *p, size_t n, mode_t mode);
-int pf_mkdir_p(const char *path, mode_t mode);           /* absolute path; existing directories are fine */
+int pf_mkdir_p(const char *path, mode_t mode); /* absolute path; existing directories are fine */
 /* Remove a tree beneath dirfd by descriptors, never through a symlink nor a mount point; makes
  * directories that it owns accessible first (overlayfs leaves work/work with mode 000).
  * 0 also when it is not there. */
 int pf_remove_tree(int dirfd, const char *name);
 int pf_set_nonblock(int fd, int on);
-int pf_close_from(unsigned int first);                   /* close_range(2), falls back to /proc/self/fd */
-uint64_t pf_now_ns(void);                                /* CLOCK_MONOTONIC, nanoseconds */
-void pf_random(void *p, size_t n);                       /* getrandom(2); cannot fail short of a kernel without it (abort) */
+int pf_close_from(unsigned int first); /* close_range(2), falls back to /proc/self/fd */
+uint64_t pf_now_ns(void);	       /* CLOCK_MONOTONIC, nanoseconds */
+void pf_random(void *p, size_t n);     /* getrandom(2); cannot fail short of a kernel without it (abort) */
 
 #endif

@@ -38,15 +38,19 @@ static void compress(uint32_t h[8], const uint8_t block[64])
 		w[t] = w[t - 16] + s0 + w[t - 7] + s1;
 	}
 	memcpy(v, h, sizeof(v));
-	/* v[] does not move: the standard's a..h are v[(i - t) mod 8], which an unrolled loop turns into registers */
+	/* v[] does not move: the standard's a..h are v[(i - t) mod 8], which an unrolled loop turns into
+	 * registers */
 	for (unsigned t = 0; t < 64; t += 8) {
-		_Pragma("GCC unroll 8") for (unsigned k = 0; k < 8; k++) {
-			uint32_t a = v[-k & 7], e = v[(4 - k) & 7], *d = &v[(3 - k) & 7], *last = &v[(7 - k) & 7];
+		_Pragma("GCC unroll 8") for (unsigned k = 0; k < 8; k++)
+		{
+			uint32_t a = v[-k & 7], e = v[(4 - k) & 7], *d = &v[(3 - k) & 7],
+				 *last = &v[(7 - k) & 7];
 			uint32_t s1 = rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25);
 			uint32_t ch = (e & v[(5 - k) & 7]) ^ (~e & v[(6 - k) & 7]);
 			uint32_t t1 = *last + s1 + ch + K[t + k] + w[t + k];
 			uint32_t s0 = rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22);
-			uint32_t maj = (a & v[(1 - k) & 7]) ^ (a & v[(2 - k) & 7]) ^ (v[(1 - k) & 7] & v[(2 - k) & 7]);
+			uint32_t maj = (a & v[(1 - k) & 7]) ^ (a & v[(2 - k) & 7]) ^
+				       (v[(1 - k) & 7] & v[(2 - k) & 7]);
 
 			*d += t1;
 			*last = t1 + s0 + maj;

@@ -10,17 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int pf_parse_u64(const char *s, uint64_t *out);          /* decimal; -EINVAL, -ERANGE */
+int pf_parse_u64(const char *s, uint64_t *out); /* decimal; -EINVAL, -ERANGE */
 int pf_parse_u32(const char *s, uint32_t *out);
-int pf_parse_size(const char *s, uint64_t *bytes);       /* 64K 64M 1G 2T, powers of 1024; bare = bytes */
-int pf_parse_duration(const char *s, uint64_t *ms);      /* 500ms 1s 2m 1h, decimals allowed: 1.5s; bare number refused */
-int pf_parse_cpus(const char *s, uint32_t *milli);       /* 0.5, 2: thousandths of a CPU, > 0 */
-void pf_format_size(uint64_t bytes, char out[16]);       /* "1 GiB", "1.5 MiB", "812 B" */
-void pf_format_duration(uint64_t ms, char out[16]);      /* "412 ms", "1.50 s", "2 m 3 s" */
+int pf_parse_size(const char *s, uint64_t *bytes); /* 64K 64M 1G 2T, powers of 1024; bare = bytes */
+int pf_parse_duration(const char *s,
+		      uint64_t *ms); /* 500ms 1s 2m 1h, decimals allowed: 1.5s; bare number refused */
+int pf_parse_cpus(const char *s, uint32_t *milli);  /* 0.5, 2: thousandths of a CPU, > 0 */
+void pf_format_size(uint64_t bytes, char out[16]);  /* "1 GiB", "1.5 MiB", "812 B" */
+void pf_format_duration(uint64_t ms, char out[16]); /* "412 ms", "1.50 s", "2 m 3 s" */
 
-bool pf_streq(const char *a, const char *b);             /* NULL equals NULL only */
+bool pf_streq(const char *a, const char *b); /* NULL equals NULL only */
 bool pf_has_prefix(const char *s, const char *prefix);
-bool pf_utf8_valid(const char *s, size_t n);             /* no surrogates, no overlong forms, <= U+10FFFF */
+bool pf_utf8_valid(const char *s, size_t n); /* no surrogates, no overlong forms, <= U+10FFFF */
 /* Longest prefix of s[0..n) that does not end inside a UTF-8 sequence. */
 size_t pf_utf8_whole(const char *s, size_t n);
 

@@ -105,8 +105,8 @@ static void check_sink(struct pf_run *run, struct pf_sink *s)
 	pf_exec_kill(run->exec);
 }
 
-/* A slow reader holds up the stream that it reads and no other. Once it was killed there is no more to come than what is on
- * its way, and the end must be seen. */
+/* A slow reader holds up the stream that it reads and no other. Once it was killed there is no more to come
+ * than what is on its way, and the end must be seen. */
 static void hold_streams(struct pf_run *run)
 {
 	bool out = !run->kills && pf_sink_pending(&run->out) > PF_SINK_HIGH;
@@ -122,7 +122,8 @@ static void fill_poll(const struct pf_run *run, struct pollfd p[ON_COUNT])
 {
 	bool room = run->stdin_open && pf_exec_stdin_room(run->exec) > 0;
 
-	p[ON_BOX] = (struct pollfd){.fd = pf_sandbox_fd(run->box), .events = (short)pf_sandbox_events(run->box)};
+	p[ON_BOX] =
+		(struct pollfd){.fd = pf_sandbox_fd(run->box), .events = (short)pf_sandbox_events(run->box)};
 	p[ON_SIGNALS] = (struct pollfd){.fd = run->signals, .events = POLLIN};
 	p[ON_STDIN] = (struct pollfd){.fd = room ? STDIN_FILENO : -1, .events = POLLIN};
 	p[ON_OUT] = (struct pollfd){.fd = pf_sink_pending(&run->out) ? run->out.fd : -1, .events = POLLOUT};

@@ -8,8 +8,8 @@
  * the former changes the key itself, the latter are compared with what the index says of them.
  *
  * Of what lies deeper than /etc itself only directories are looked at: whoever replaces a file there (dpkg,
- * update-alternatives, most editors) renames a new one over it, and that changes the directory's time. A file that
- * is rewritten in place three levels down shows after the next change around it, or the next boot.
+ * update-alternatives, most editors) renames a new one over it, and that changes the directory's time. A file
+ * that is rewritten in place three levels down shows after the next change around it, or the next boot.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -4,6 +4,7 @@
  * READY and waits; START makes it the command. One that is killed while it waits (by `kill -9 -1`
  * inside, say) is replaced, a few times; then it is a failure that the host is told.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,7 +16,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <dirent.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,7 +25,7 @@
 #include "init/init.h"
 
 #define CLONE_INTO_CGROUP_ 0x200000000ull
-#define REPLACE_MAX        16 /* launchers killed while they waited, before the exec is given up */
+#define REPLACE_MAX	   16 /* launchers killed while they waited, before the exec is given up */
 
 struct exec *in__exec_find(struct init *in, uint32_t id)
 {
@@ -77,7 +77,8 @@ static int send_failed(struct init *in, uint32_t id, int err, const char *text)
 static pid_t fork_into(const struct init *in, uint32_t id)
 {
 	struct {
-		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+			set_tid_size, cgroup;
 	} args = {.exit_signal = SIGCHLD};
 	PF_AUTO_CLOSE int dir = -1;
 	char name[16];
@@ -133,8 +134,14 @@ int in__exec_prepare(struct init *in, const struct pf_msg_prepare *m, struct pf_
 			e = &in->execs[i];
 	if (!e)
 		return send_failed(in, m->exec, EAGAIN, "too many commands at once in one sandbox");
-	*e = (struct exec){.id = m->exec, .ctl = -1, .in = -1, .out = -1, .err = -1, .tty = m->tty,
-			   .want_stdin = m->want_stdin, .prepare = *m};
+	*e = (struct exec){.id = m->exec,
+			   .ctl = -1,
+			   .in = -1,
+			   .out = -1,
+			   .err = -1,
+			   .tty = m->tty,
+			   .want_stdin = m->want_stdin,
+			   .prepare = *m};
 	e->in_queue.limit = PF_CREDIT + 4096;
 	e->ctl_in.limit = 1 << 20;
 	if ((r = pf_conn_open(in->conn, pf_stream_stdin(e->id), PF_STREAM_IN)) < 0 ||
@@ -164,8 +171,10 @@ int in__exec_start(struct init *in, const uint8_t *body, size_t n, struct pf_err
 	if (r < 0)
 		return r;
 	e = in__exec_find(in, m.exec);
-	if (e && (e->state == EXEC_PREPARING || (e->state == EXEC_READY && m.launcher && m.launcher != (uint32_t)e->pid)))
-		return 0; /* that launcher was killed and is being replaced: a new READY will be looked at, and answered, afresh */
+	if (e && (e->state == EXEC_PREPARING ||
+		  (e->state == EXEC_READY && m.launcher && m.launcher != (uint32_t)e->pid)))
+		return 0; /* that launcher was killed and is being replaced: a new READY will be looked at,
+			     and answered, afresh */
 	if (!e || e->state != EXEC_READY)
 		return send_failed(in, m.exec, ESRCH, "that exec does not wait");
 	if (in__launcher_spoilt(in, e->pid)) {
@@ -184,7 +193,8 @@ int in__exec_start(struct init *in, const uint8_t *body, size_t n, struct pf_err
 int in__exec_control_flush(struct exec *e)
 {
 	while (e->ctl_sent < e->ctl_out.len) {
-		ssize_t n = send(e->ctl, e->ctl_out.data + e->ctl_sent, e->ctl_out.len - e->ctl_sent, MSG_NOSIGNAL);
+		ssize_t n = send(e->ctl, e->ctl_out.data + e->ctl_sent, e->ctl_out.len - e->ctl_sent,
+				 MSG_NOSIGNAL);
 
 		if (n < 0)
 			return errno == EAGAIN ? 0 : -errno;
@@ -201,7 +211,8 @@ static ssize_t receive(struct exec *e, int fds[3], int *count)
 {
 	char control[CMSG_SPACE(3 * sizeof(int))], bytes[16384];
 	struct iovec iov = {bytes, sizeof(bytes)};
-	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr h = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *c;
 	ssize_t n = recvmsg(e->ctl, &h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
@@ -255,15 +266,17 @@ static int take_word(struct init *in, struct exec *e, uint8_t word, const uint8_
 
 		memcpy(&err_no, p, sizeof(err_no));
 		if (e->state != EXEC_STARTING)
-			return send_failed(in, e->id, err_no, n > 5 ? (const char *)p + 5 : "a launcher could not confine itself");
+			return send_failed(in, e->id, err_no,
+					   n > 5 ? (const char *)p + 5
+						 : "a launcher could not confine itself");
 		e->start_failed = true;
 		return send_started(in, e, err_no, p[4]);
 	}
 	return 0;
 }
 
-/* A closed control socket while starting means that execve succeeded, since it is close-on-exec, or that the launcher died
- * before it had read START. */
+/* A closed control socket while starting means that execve succeeded, since it is close-on-exec, or that the
+ * launcher died before it had read START. */
 static int control_closed(struct exec *e)
 {
 	close_fd(&e->ctl);
@@ -321,7 +334,8 @@ static bool is_waiting_launcher(const struct init *in, pid_t pid)
 	unsigned i;
 
 	for (i = 0; i < EXECS_MAX; i++)
-		if (in->execs[i].pid == pid && (in->execs[i].state == EXEC_PREPARING || in->execs[i].state == EXEC_READY))
+		if (in->execs[i].pid == pid &&
+		    (in->execs[i].state == EXEC_PREPARING || in->execs[i].state == EXEC_READY))
 			return true;
 	return false;
 }
@@ -332,10 +346,12 @@ int in__exec_signal(struct init *in, const struct pf_msg_signal *m)
 	pid_t group;
 
 	if (e && e->state == EXEC_STARTING && m->signo == SIGKILL)
-		kill(e->pid, SIGKILL); /* if it comes before START was read, the next READY finds that nobody wants it any more */
+		kill(e->pid, SIGKILL); /* if it comes before START was read, the next READY finds that nobody
+					  wants it any more */
 	if (!e || e->state != EXEC_RUNNING)
 		return 0;
-	if (m->scope == PF_SIGNAL_TERMINAL && e->tty && e->out >= 0 && ioctl(e->out, TIOCGPGRP, &group) == 0 && group > 1)
+	if (m->scope == PF_SIGNAL_TERMINAL && e->tty && e->out >= 0 &&
+	    ioctl(e->out, TIOCGPGRP, &group) == 0 && group > 1)
 		kill(-group, (int)m->signo);
 	else if (m->scope == PF_SIGNAL_ALL)
 		kill(-e->pid, (int)m->signo);
@@ -394,8 +410,8 @@ static int kill_others(struct init *in)
 	return n;
 }
 
-/* Without cgroups: until /proc is quiet. Each pass can only meet children of what the pass before killed; a process that
- * forks faster than we read is bounded by RLIMIT_NPROC, and by the number of passes. */
+/* Without cgroups: until /proc is quiet. Each pass can only meet children of what the pass before killed; a
+ * process that forks faster than we read is bounded by RLIMIT_NPROC, and by the number of passes. */
 int in__exec_reap_all(struct init *in, uint32_t id)
 {
 	PF_AUTO_BUF struct pf_buf b = {0};
@@ -413,7 +429,8 @@ int in__exec_reap_all(struct init *in, uint32_t id)
 	return r < 0 ? r : pf_conn_send(in->conn, PF_MSG_REAPED, b.data, b.len);
 }
 
-/* One that died before it had read START is replaced, also when START was sent: `kill -9 -1` of the command before may hit it late. */
+/* One that died before it had read START is replaced, also when START was sent: `kill -9 -1` of the command
+ * before may hit it late. */
 static bool became_the_command(const struct exec *e)
 {
 	if (e->state == EXEC_STARTING)
@@ -421,7 +438,8 @@ static bool became_the_command(const struct exec *e)
 	return e->state > EXEC_STARTING;
 }
 
-void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_us, uint64_t system_us, uint64_t max_rss)
+void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_us, uint64_t system_us,
+			  uint64_t max_rss)
 {
 	struct pf_error err;
 	struct exec *e = NULL;
@@ -436,7 +454,8 @@ void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_
 		in__exec_control(in, e, &err); /* what it still said */
 	if (!became_the_command(e)) {
 #ifdef PF_SAN_BUILD
-		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGILL) /* a trap: a launcher in its place would hide it */
+		if (WIFSIGNALED(status) &&
+		    WTERMSIG(status) == SIGILL) /* a trap: a launcher in its place would hide it */
 			_exit(PF_SAN_EXIT_CODE);
 #endif
 		close_fd(&e->ctl);
@@ -463,7 +482,8 @@ void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_
 
 static int send_exited(struct init *in, const struct exec *e)
 {
-	struct pf_msg_exited m = {.exec = e->id, .user_us = e->user_us, .system_us = e->system_us, .max_rss_bytes = e->max_rss};
+	struct pf_msg_exited m = {
+		.exec = e->id, .user_us = e->user_us, .system_us = e->system_us, .max_rss_bytes = e->max_rss};
 	PF_AUTO_BUF struct pf_buf b = {0};
 	int r;
 

@@ -26,31 +26,32 @@
 enum exec_state {
 	EXEC_FREE,
 	EXEC_PREPARING, /* the launcher confines itself */
-	EXEC_READY,     /* it waits */
-	EXEC_STARTING,  /* told to go; its control socket closes when execve succeeded */
+	EXEC_READY,	/* it waits */
+	EXEC_STARTING,	/* told to go; its control socket closes when execve succeeded */
 	EXEC_RUNNING,
-	EXEC_ENDED,     /* the first process was reaped; streams may still drain */
+	EXEC_ENDED, /* the first process was reaped; streams may still drain */
 };
 
 struct exec {
 	enum exec_state state;
 	uint32_t id;
 	pid_t pid;
-	int ctl;                /* our end of the launcher's control socket; -1 once it is gone */
-	struct pf_buf ctl_in;   /* what it has said so far */
-	struct pf_buf ctl_out;  /* START, on its way to it */
+	int ctl;	       /* our end of the launcher's control socket; -1 once it is gone */
+	struct pf_buf ctl_in;  /* what it has said so far */
+	struct pf_buf ctl_out; /* START, on its way to it */
 	size_t ctl_sent;
-	int in, out, err;       /* our ends; with a terminal in == out is the master; -1 closed */
+	int in, out, err; /* our ends; with a terminal in == out is the master; -1 closed */
 	bool tty, want_stdin;
-	struct pf_buf in_queue; /* bytes from the host that the command has not taken yet; at most PF_CREDIT */
+	struct pf_buf
+		in_queue; /* bytes from the host that the command has not taken yet; at most PF_CREDIT */
 	bool in_eof, out_eof, err_eof;
-	bool going;             /* the launcher has read START and is about to become the command */
-	bool started_held;      /* so does the word that it was started */
+	bool going;		 /* the launcher has read START and is about to become the command */
+	bool started_held;	 /* so does the word that it was started */
 	bool out_held, err_held; /* its end of file waits a moment for its exit, to be told in one message */
 	bool exited_sent, start_failed;
-	bool last;              /* init ends with it */
-	unsigned replaced;      /* launchers that were killed while they waited */
-	int status;             /* as wait4 gave it */
+	bool last;	   /* init ends with it */
+	unsigned replaced; /* launchers that were killed while they waited */
+	int status;	   /* as wait4 gave it */
 	uint64_t user_us, system_us, max_rss;
 	struct pf_msg_prepare prepare;
 };
@@ -60,13 +61,13 @@ struct init {
 	struct pf_msg_hello hello;
 	void *hello_mem;
 	bool have_hello;
-	bool ending;            /* the last command was told of: end when that is sent */
-	bool quiet;             /* what is queued goes out with the first READY, or after HOLD_MS (main.c) */
-	int landlock;           /* ruleset for launchers; -1 none */
+	bool ending;  /* the last command was told of: end when that is sent */
+	bool quiet;   /* what is queued goes out with the first READY, or after HOLD_MS (main.c) */
+	int landlock; /* ruleset for launchers; -1 none */
 	int cgroup_fds[5];
-	cpu_set_t cpus;         /* affinity at the start, given to every launcher afresh */
+	cpu_set_t cpus; /* affinity at the start, given to every launcher afresh */
 	struct exec execs[EXECS_MAX];
-	bool shared;            /* commands have init's own uid */
+	bool shared; /* commands have init's own uid */
 };
 
 /* Is a defence off (test builds)? In release builds no name of one is compiled in. */
@@ -83,11 +84,13 @@ int in__exec_signal(struct init *in, const struct pf_msg_signal *m);
 int in__exec_resize(struct init *in, const struct pf_msg_resize *m);
 int in__exec_cancel(struct init *in, uint32_t id);
 int in__exec_reap_all(struct init *in, uint32_t id);
-void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_us, uint64_t system_us, uint64_t max_rss);
-int in__exec_control(struct init *in, struct exec *e, struct pf_error *err); /* its control socket is readable */
+void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_us, uint64_t system_us,
+			  uint64_t max_rss);
+int in__exec_control(struct init *in, struct exec *e,
+		     struct pf_error *err); /* its control socket is readable */
 int in__exec_control_flush(struct exec *e);
 int in__exec_say_started(struct init *in, struct exec *e); /* if that is still to be said */
-void in__exec_settle(struct init *in, struct exec *e); /* EXITED and freeing, when due */
+void in__exec_settle(struct init *in, struct exec *e);	   /* EXITED and freeing, when due */
 void in__exec_child_stopped(struct init *in, pid_t pid);
 struct exec *in__exec_find(struct init *in, uint32_t id);
 
@@ -103,10 +106,17 @@ void in__relay_stopped(struct init *in, uint32_t stream);
 /* launcher.c: runs in the child; never returns */
 /* In init: is this waiting launcher scheduled otherwise than init made it? */
 bool in__launcher_spoilt(const struct init *in, pid_t pid);
-void in__launcher_main(const struct init *in, const struct pf_msg_prepare *m, int ctl) __attribute__((noreturn));
+void in__launcher_main(const struct init *in, const struct pf_msg_prepare *m, int ctl)
+	__attribute__((noreturn));
 
-/* What a launcher says over its control socket: u8 kind, u32 length, bytes; descriptors go with LAUNCHER_FDS. */
-enum launcher_word { LAUNCHER_FDS = 1, LAUNCHER_READY = 2, LAUNCHER_FAILED = 3 /* i32 errno, u8 step */, LAUNCHER_GOING = 4 };
+/* What a launcher says over its control socket: u8 kind, u32 length, bytes; descriptors go with LAUNCHER_FDS.
+ */
+enum launcher_word {
+	LAUNCHER_FDS = 1,
+	LAUNCHER_READY = 2,
+	LAUNCHER_FAILED = 3 /* i32 errno, u8 step */,
+	LAUNCHER_GOING = 4
+};
 
 /* tries.c */
 void in__tries(const struct init *in, struct pf_msg_ready *out);

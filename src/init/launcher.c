@@ -2,7 +2,8 @@
 /*
  * The launcher: from fork to execve. It enters the exec's group, takes its own cgroup namespace and the
  * command's id, makes the command's pipes or terminal as that id (so that /dev/stdout can be opened
- * again), gives up every privilege, tries the boundary for the receipt, and waits. On START it becomes the command.
+ * again), gives up every privilege, tries the boundary for the receipt, and waits. On START it becomes the
+ * command.
  *
  * While it waits it is not dumpable, and its memory holds nothing but what the policy lets the command know.
  */
@@ -63,8 +64,8 @@ static void must(const struct launch *l, int r, const struct pf_error *err)
 		fail(l->ctl, -r, PF_STEP_SETUP, err->msg);
 }
 
-/* v1: a single-threaded process moves itself through `tasks`, which waits for nothing (cgroup.procs would wait
- * for an RCU grace period). */
+/* v1: a single-threaded process moves itself through `tasks`, which waits for nothing (cgroup.procs would
+ * wait for an RCU grace period). */
 static int enter_groups(const struct init *in, uint32_t exec, struct pf_error *err)
 {
 	char path[32];
@@ -94,10 +95,12 @@ static int new_cgroup_namespace(const struct init *in, struct pf_error *err)
 /* What an earlier command of the same uid may have done to init must not be inherited. */
 static void start_afresh(const struct init *in)
 {
-	/* queued signals and timers, message queues and locked memory are charged to the user who made the user namespace
-	 * (ucounts): without a bound of its own a sandbox could use up its caller's */
-	static const struct rlimit signals = {1024, 1024}, queues = {65536, 65536}, locked = {8u << 20, 8u << 20};
-	static const struct rlimit core = {1, 1}; /* 0 still runs a piped core handler as the host's root (core(5)) */
+	/* queued signals and timers, message queues and locked memory are charged to the user who made the
+	 * user namespace (ucounts): without a bound of its own a sandbox could use up its caller's */
+	static const struct rlimit signals = {1024, 1024}, queues = {65536, 65536},
+				   locked = {8u << 20, 8u << 20};
+	static const struct rlimit core = {
+		1, 1}; /* 0 still runs a piped core handler as the host's root (core(5)) */
 
 	if (in__broken(in, "afresh"))
 		return;
@@ -118,7 +121,8 @@ static int take_identity(const struct launch *l, struct pf_error *err)
 		return 0;
 	if (prctl(PR_SET_KEEPCAPS, m->caps ? 1 : 0, 0, 0, 0) < 0)
 		return pf_fail_errno(err, "PR_SET_KEEPCAPS");
-	if (setgroups(0, NULL) < 0 || setresgid(m->gid, m->gid, m->gid) < 0 || setresuid(m->uid, m->uid, m->uid) < 0)
+	if (setgroups(0, NULL) < 0 || setresgid(m->gid, m->gid, m->gid) < 0 ||
+	    setresuid(m->uid, m->uid, m->uid) < 0)
 		return pf_fail_errno(err, "cannot take the command's id");
 	return 0;
 }
@@ -229,7 +233,8 @@ static int send_ready(const struct launch *l, struct pf_error *err)
 	in__tries(l->in, &ready);
 	r = pf_msg_ready_put(&body, &ready);
 	n = (uint32_t)body.len;
-	if (r < 0 || pf_buf_add(&b, &word, 1) < 0 || pf_buf_add(&b, &n, 4) < 0 || pf_buf_add(&b, body.data, body.len) < 0)
+	if (r < 0 || pf_buf_add(&b, &word, 1) < 0 || pf_buf_add(&b, &n, 4) < 0 ||
+	    pf_buf_add(&b, body.data, body.len) < 0)
 		return pf_fail(err, -ENOMEM, "out of memory");
 	r = pf_write_full(l->ctl, b.data, b.len);
 	pf_buf_free(&body);
@@ -237,8 +242,9 @@ static int send_ready(const struct launch *l, struct pf_error *err)
 	return r < 0 ? pf_fail(err, r, "cannot tell init that the launcher waits") : 0;
 }
 
-/* A command of the same uid may have changed how a launcher is scheduled while it waited, which cannot be taken back without
- * privilege. Init itself it cannot: that has capabilities which a command lacks (cap_safe_nice() in the kernel). */
+/* A command of the same uid may have changed how a launcher is scheduled while it waited, which cannot be
+ * taken back without privilege. Init itself it cannot: that has capabilities which a command lacks
+ * (cap_safe_nice() in the kernel). */
 bool in__launcher_spoilt(const struct init *in, pid_t pid)
 {
 	int own = getpriority(PRIO_PROCESS, 0);
@@ -330,7 +336,8 @@ static int exec_in_path(const char *name, char *const *argv, char *const *env)
 	while (*p) {
 		size_t n = strcspn(p, ":");
 
-		if (snprintf(file, sizeof(file), "%.*s%s%s", (int)n, p, n ? "/" : "", name) < (int)sizeof(file)) {
+		if (snprintf(file, sizeof(file), "%.*s%s%s", (int)n, p, n ? "/" : "", name) <
+		    (int)sizeof(file)) {
 			execve(file, argv, env);
 			if (errno != ENOENT && errno != ENOTDIR && (code == ENOENT || errno != EACCES))
 				code = errno;
@@ -372,7 +379,8 @@ static void become(const struct launch *l, struct pf_msg_start *m)
 	set_limit(RLIMIT_NPROC, m->nproc);
 	if (chdir(m->cwd) < 0)
 		fail(l->ctl, errno, PF_STEP_CWD, NULL);
-	/* a directory that lies outside of the root has a name that does not begin with '/' (CVE-2024-21626) */
+	/* a directory that lies outside of the root has a name that does not begin with '/' (CVE-2024-21626)
+	 */
 	if (!in__broken(l->in, "cwd") && (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/'))
 		fail(l->ctl, EXDEV, PF_STEP_CWD, NULL);
 	if ((code = place_streams(l)) < 0)

@@ -2,6 +2,7 @@
 /* pinfold-init: start, hello, the loop. See init.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,7 +14,6 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <linux/capability.h>
 
 #include "base/san.h"
 #include "init/init.h"
@@ -55,7 +55,8 @@ static void die(struct init *in, const struct pf_error *err)
 	struct pf_msg_failed m = {.err = -err->code, .text = (char *)(uintptr_t)err->msg};
 	struct pf_buf b = {0};
 
-	if (in->conn && pf_msg_failed_put(&b, &m) == 0 && pf_conn_send(in->conn, PF_MSG_FAILED, b.data, b.len) == 0)
+	if (in->conn && pf_msg_failed_put(&b, &m) == 0 &&
+	    pf_conn_send(in->conn, PF_MSG_FAILED, b.data, b.len) == 0)
 		pf_conn_writable(in->conn, NULL);
 	_exit(125);
 }
@@ -91,7 +92,8 @@ static int make_ruleset(struct init *in, struct pf_error *err)
 	if (pf_landlock_abi() == 0 || in__broken(in, "landlock"))
 		return 0;
 	for (i = 0; i < in->hello.rule_count; i++)
-		rules[i] = (struct pf_landlock_rule){in->hello.rules[i].path, (enum pf_landlock_access)in->hello.rules[i].access};
+		rules[i] = (struct pf_landlock_rule){in->hello.rules[i].path,
+						     (enum pf_landlock_access)in->hello.rules[i].access};
 	fd = pf_landlock_ruleset(rules, (int)in->hello.rule_count, err);
 	if (fd < 0)
 		return fd;
@@ -237,9 +239,11 @@ static void reap(struct init *in)
 		if ((status & 0xff) == 0x7f) /* WIFSTOPPED(), which in musl 1.2.3 overflows an int */
 			in__exec_child_stopped(in, pid);
 		else
-			in__exec_child_ended(in, pid, status, (uint64_t)u.ru_utime.tv_sec * 1000000 + (uint64_t)u.ru_utime.tv_usec,
-					     (uint64_t)u.ru_stime.tv_sec * 1000000 + (uint64_t)u.ru_stime.tv_usec,
-					     (uint64_t)u.ru_maxrss * 1024);
+			in__exec_child_ended(
+				in, pid, status,
+				(uint64_t)u.ru_utime.tv_sec * 1000000 + (uint64_t)u.ru_utime.tv_usec,
+				(uint64_t)u.ru_stime.tv_sec * 1000000 + (uint64_t)u.ru_stime.tv_usec,
+				(uint64_t)u.ru_maxrss * 1024);
 }
 
 struct watch {
@@ -247,7 +251,8 @@ struct watch {
 	enum { WATCH_CTL, WATCH_IN, WATCH_OUT, WATCH_ERR } what;
 };
 
-static void add(struct pollfd *p, struct watch *w, unsigned *n, int fd, short events, struct exec *e, int what)
+static void add(struct pollfd *p, struct watch *w, unsigned *n, int fd, short events, struct exec *e,
+		int what)
 {
 	p[*n] = (struct pollfd){.fd = fd, .events = events};
 	w[*n].e = e;
@@ -258,18 +263,23 @@ static unsigned collect(struct init *in, struct pollfd *p, struct watch *w)
 {
 	unsigned n = 0, i;
 
-	add(p, w, &n, pf_conn_fd(in->conn), (short)(POLLIN | (pf_conn_wants_write(in->conn) ? POLLOUT : 0)), NULL, 0);
+	add(p, w, &n, pf_conn_fd(in->conn), (short)(POLLIN | (pf_conn_wants_write(in->conn) ? POLLOUT : 0)),
+	    NULL, 0);
 	for (i = 0; i < EXECS_MAX; i++) {
 		struct exec *e = &in->execs[i];
 
 		if (e->state == EXEC_FREE)
 			continue;
 		if (e->ctl >= 0)
-			add(p, w, &n, e->ctl, (short)(POLLIN | (e->ctl_sent < e->ctl_out.len ? POLLOUT : 0)), e, WATCH_CTL);
-		/* a launcher writes nothing; the end of one that is killed while it waits is not the end of the command's output */
-		if (e->out >= 0 && e->state >= EXEC_RUNNING && pf_conn_room(in->conn, pf_stream_stdout(e->id)))
+			add(p, w, &n, e->ctl, (short)(POLLIN | (e->ctl_sent < e->ctl_out.len ? POLLOUT : 0)),
+			    e, WATCH_CTL);
+		/* a launcher writes nothing; the end of one that is killed while it waits is not the end of
+		 * the command's output */
+		if (e->out >= 0 && e->state >= EXEC_RUNNING &&
+		    pf_conn_room(in->conn, pf_stream_stdout(e->id)))
 			add(p, w, &n, e->out, POLLIN, e, WATCH_OUT);
-		if (e->err >= 0 && e->state >= EXEC_RUNNING && pf_conn_room(in->conn, pf_stream_stderr(e->id)))
+		if (e->err >= 0 && e->state >= EXEC_RUNNING &&
+		    pf_conn_room(in->conn, pf_stream_stderr(e->id)))
 			add(p, w, &n, e->err, POLLIN, e, WATCH_ERR);
 		if (e->in >= 0 && e->in_queue.len && e->state >= EXEC_RUNNING)
 			add(p, w, &n, e->in, POLLOUT, e, WATCH_IN);
@@ -314,11 +324,13 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 
 	if (ready < 0 && errno != EINTR)
 		return pf_fail_errno(err, "ppoll");
-	/* also without the signal: ppoll() delivers none when a descriptor is ready, and one may be until its owner is reaped */
+	/* also without the signal: ppoll() delivers none when a descriptor is ready, and one may be until its
+	 * owner is reaped */
 	if (child_ended || ready > 0)
 		reap(in);
 	for (i = 1; ready > 0 && i < n; i++)
-		if (p[i].revents && w[i].e->state != EXEC_FREE && (r = serve(in, &w[i], p[i].revents, err)) < 0)
+		if (p[i].revents && w[i].e->state != EXEC_FREE &&
+		    (r = serve(in, &w[i], p[i].revents, err)) < 0)
 			return r;
 	if (ready > 0 && (p[0].revents & (POLLIN | POLLHUP | POLLERR))) {
 		r = pf_conn_readable(in->conn, err);
@@ -345,7 +357,8 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 
 static void set_signals(sigset_t *during_poll)
 {
-	struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_RESTART}; /* stops too: of a launcher that waits */
+	struct sigaction child = {.sa_handler = on_child,
+				  .sa_flags = SA_RESTART}; /* stops too: of a launcher that waits */
 	sigset_t block;
 
 	sigaction(SIGCHLD, &child, NULL);
@@ -366,7 +379,8 @@ int main(void)
 
 #ifndef PF_BREAK_BUILD /* a test build may be without a PID namespace */
 	if (getpid() != 1) {
-		static const char text[] = "pinfold-init is the first process of a sandbox; run `pinfold run`\n";
+		static const char text[] =
+			"pinfold-init is the first process of a sandbox; run `pinfold run`\n";
 
 		return write(2, text, sizeof(text) - 1) < 0 ? 125 : 125;
 	}

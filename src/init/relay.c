@@ -27,8 +27,9 @@ static void close_output(struct init *in, struct exec *e, bool is_err)
 		in__relay_release(in, e);
 }
 
-/* Each message wakes the host. A short command starts, closes its streams and can be reaped within a moment: so the word
- * that it started, and an end of file while it runs, are held for HOLD_MS (main.c) or until it is reaped, and go together. */
+/* Each message wakes the host. A short command starts, closes its streams and can be reaped within a moment:
+ * so the word that it started, and an end of file while it runs, are held for HOLD_MS (main.c) or until it is
+ * reaped, and go together. */
 bool in__relay_holds(const struct exec *e)
 {
 	return e->started_held || e->out_held || e->err_held;
@@ -77,7 +78,8 @@ static void close_input(struct init *in, struct exec *e, bool tell)
 void in__relay_input(struct init *in, struct exec *e)
 {
 	if (e->state < EXEC_RUNNING)
-		return; /* a launcher that waits may still be replaced, and what it was given would be lost with it */
+		return; /* a launcher that waits may still be replaced, and what it was given would be lost
+			   with it */
 	while (e->in >= 0 && e->in_queue.len) {
 		ssize_t n = write(e->in, e->in_queue.data, e->in_queue.len);
 
@@ -122,7 +124,8 @@ int in__relay_eof(struct init *in, uint32_t stream)
 	return 0;
 }
 
-/* The host reads no more of an output: close our end, so that the command gets SIGPIPE as it would anywhere. */
+/* The host reads no more of an output: close our end, so that the command gets SIGPIPE as it would anywhere.
+ */
 void in__relay_stopped(struct init *in, uint32_t stream)
 {
 	struct exec *e = in__exec_find(in, stream / 4);

@@ -47,7 +47,8 @@ static void try_socket(struct pf_msg_ready *out, enum pf_try what, int family, i
 		close(fd);
 }
 
-/* A datagram socket "connects" without sending: it asks the kernel for a route (RFC 5737's documentation network). */
+/* A datagram socket "connects" without sending: it asks the kernel for a route (RFC 5737's documentation
+ * network). */
 static void try_route(struct pf_msg_ready *out)
 {
 	PF_AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -64,7 +65,8 @@ static void try_writes(const struct init *in, struct pf_msg_ready *out)
 	for (i = 0; i < in->hello.readonly.count; i++) {
 		const char *path = in->hello.readonly.strings[i];
 
-		/* EROFS comes before the permission check; without it a name of our own is made, and removed */
+		/* EROFS comes before the permission check; without it a name of our own is made, and removed
+		 */
 		int r = (int)syscall(SYS_utimensat, AT_FDCWD, path, NULL, 0);
 
 		note(out, PF_TRY_WRITE_READONLY, r, path);

@@ -25,15 +25,15 @@ const char *pf_cap_name(int cap); /* "chown"; NULL unknown */
 
 /* The identity and privilege lines of /proc/PID/status. */
 struct pf_proc_status {
-	uid_t uid[4];             /* real, effective, saved, file system, as the reader's user namespace sees them */
+	uid_t uid[4]; /* real, effective, saved, file system, as the reader's user namespace sees them */
 	gid_t gid[4];
-	unsigned groups;          /* how many supplementary groups */
-	gid_t group[16];          /* the first of them */
+	unsigned groups; /* how many supplementary groups */
+	gid_t group[16]; /* the first of them */
 	uint64_t cap_inh, cap_prm, cap_eff, cap_bnd, cap_amb;
 	int no_new_privs, seccomp, seccomp_filters; /* -1 where the kernel has no such line */
-	int nspid;                /* innermost pid (last of NSpid), -1 unknown */
+	int nspid;				    /* innermost pid (last of NSpid), -1 unknown */
 	int ppid;
-	char state;               /* R S D T t Z ... */
+	char state; /* R S D T t Z ... */
 };
 /* procfd: an open /proc (or any mount of procfs). */
 int pf_proc_status_read(int procfd, pid_t pid, struct pf_proc_status *out, struct pf_error *err);

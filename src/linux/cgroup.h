@@ -52,28 +52,36 @@ struct pf_cgroup; /* opaque; owned by the caller */
  * says why. Fails only for lack of memory and the like. */
 int pf_cgroup_create(const char *id, const struct pf_cg_limits *limits, uid_t init_uid, gid_t init_gid,
 		     struct pf_cgroup **out, struct pf_error *err);
-void pf_cgroup_destroy(struct pf_cgroup *cg); /* kill what is left (bounded wait), rmdir all, free; NULL is fine */
+void pf_cgroup_destroy(
+	struct pf_cgroup *cg); /* kill what is left (bounded wait), rmdir all, free; NULL is fine */
 
-unsigned pf_cgroup_held(const struct pf_cgroup *cg);    /* PF_CG_* that the kernel now holds */
-const char *pf_cgroup_means(const struct pf_cgroup *cg); /* "cgroup v2", "cgroup v1", "cgroup v1+v2", "systemd scope", "none" */
-const char *pf_cgroup_why(const struct pf_cgroup *cg);  /* why something is not held, one line with the mend; "" if all is */
-bool pf_cgroup_active(const struct pf_cgroup *cg);      /* are there groups at all */
+unsigned pf_cgroup_held(const struct pf_cgroup *cg); /* PF_CG_* that the kernel now holds */
+const char *pf_cgroup_means(
+	const struct pf_cgroup *cg); /* "cgroup v2", "cgroup v1", "cgroup v1+v2", "systemd scope", "none" */
+const char *pf_cgroup_why(
+	const struct pf_cgroup *cg); /* why something is not held, one line with the mend; "" if all is */
+bool pf_cgroup_active(const struct pf_cgroup *cg); /* are there groups at all */
 
 /* Absolute paths of the `execs` directory in each hierarchy (for open_tree(2) inside the new
  * mount namespace); returns how many. is_v2[i] tells which takes CLONE_INTO_CGROUP. */
-int pf_cgroup_exec_dirs(const struct pf_cgroup *cg, const char *paths[PF_CG_HIERARCHIES], bool is_v2[PF_CG_HIERARCHIES]);
+int pf_cgroup_exec_dirs(const struct pf_cgroup *cg, const char *paths[PF_CG_HIERARCHIES],
+			bool is_v2[PF_CG_HIERARCHIES]);
 /* Will a sandbox with these limits have groups on v2 (also beside v1 ones)? Then they must be made before the
- * process that becomes init, which is cloned into one of them. True also where /proc/self/cgroup does not tell. */
+ * process that becomes init, which is cloned into one of them. True also where /proc/self/cgroup does not
+ * tell. */
 bool pf_cgroup_wants_v2(const struct pf_cg_limits *limits);
 /* v2: descriptor of the init/ leaf for clone3(CLONE_INTO_CGROUP), owned by cg; -1 on v1 or none. */
 int pf_cgroup_init_fd(const struct pf_cgroup *cg);
 
 int pf_cgroup_exec_create(struct pf_cgroup *cg, unsigned n, struct pf_error *err);
 int pf_cgroup_exec_remove(struct pf_cgroup *cg, unsigned n); /* kills first; bounded wait; 0 or -EBUSY */
-int pf_cgroup_exec_kill(struct pf_cgroup *cg, unsigned n);   /* v2 cgroup.kill; v1: pids.max 0, then SIGKILL until empty
-								(a fork in flight fails), freezer where pids is absent */
-int pf_cgroup_freeze(struct pf_cgroup *cg, bool frozen);     /* the box; v2 cgroup.freeze, v1 freezer; -EOPNOTSUPP */
-void pf_cgroup_thaw_killed(struct pf_cgroup *cg);           /* let what was killed while it was paused die (v1); nothing otherwise */
+int pf_cgroup_exec_kill(struct pf_cgroup *cg,
+			unsigned n); /* v2 cgroup.kill; v1: pids.max 0, then SIGKILL until empty
+					(a fork in flight fails), freezer where pids is absent */
+int pf_cgroup_freeze(struct pf_cgroup *cg,
+		     bool frozen); /* the box; v2 cgroup.freeze, v1 freezer; -EOPNOTSUPP */
+void pf_cgroup_thaw_killed(
+	struct pf_cgroup *cg); /* let what was killed while it was paused die (v1); nothing otherwise */
 /* Host pids in execs/N (at most cap); returns how many there are. */
 int pf_cgroup_exec_pids(const struct pf_cgroup *cg, unsigned n, pid_t *pids, int cap);
 /* Path of execs/N as /proc/PID/cgroup must show it, for the receipt: memory (or v2) hierarchy. */
@@ -89,9 +97,9 @@ struct pf_cg_events {
 void pf_cgroup_events(const struct pf_cgroup *cg, unsigned n, struct pf_cg_events *out);
 
 struct pf_cg_usage {
-	int64_t cpu_us;           /* -1 unknown */
-	int64_t peak_memory;      /* bytes, of the exec; -1 unknown (v2 before 5.19 has no memory.peak) */
-	int64_t peak_processes;   /* pids.peak (6.1+... where present); -1 unknown */
+	int64_t cpu_us;		/* -1 unknown */
+	int64_t peak_memory;	/* bytes, of the exec; -1 unknown (v2 before 5.19 has no memory.peak) */
+	int64_t peak_processes; /* pids.peak (6.1+... where present); -1 unknown */
 };
 void pf_cgroup_usage(const struct pf_cgroup *cg, unsigned n, struct pf_cg_usage *out);
 
@@ -104,14 +112,15 @@ void pf_cgroup_describe(const struct pf_cgroup *cg, struct pf_buf *lines);
 /* Kill and remove the groups that pf_cgroup_describe() named, deepest first. Refuses a line whose
  * last component does not begin with "pinfold-". Returns how many directories remain. */
 int pf_cgroup_sweep(const char *lines);
-/* The same for a sandbox that died before its groups were written down: every place where this process would make them. */
+/* The same for a sandbox that died before its groups were written down: every place where this process would
+ * make them. */
 int pf_cgroup_sweep_id(const char *id);
 
 /* For doctor: what is there, without making anything. Text is one line. */
 struct pf_cg_host {
-	bool v1, v2;             /* mounted with usable controllers */
-	bool writable;           /* the caller may make groups */
-	unsigned controllers;    /* PF_CG_* available */
+	bool v1, v2;	      /* mounted with usable controllers */
+	bool writable;	      /* the caller may make groups */
+	unsigned controllers; /* PF_CG_* available */
 	char text[256];
 };
 void pf_cgroup_host(struct pf_cg_host *out);

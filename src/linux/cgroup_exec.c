@@ -282,8 +282,8 @@ int pf_cgroup_exec_kill(struct pf_cgroup *cg, unsigned n)
 
 	if (cg->hiers == 0)
 		return -EOPNOTSUPP;
-	/* Mostly the command left nothing behind. Nobody can come in any more: only what is in the group forks into it, and
-	 * launchers enter before they are looked at. */
+	/* Mostly the command left nothing behind. Nobody can come in any more: only what is in the group
+	 * forks into it, and launchers enter before they are looked at. */
 	if (pf_cgroup_exec_pids(cg, n, &any, 1) == 0)
 		return 0;
 	return kill_until(cg, n, pf_now_ns() + KILL_NS);

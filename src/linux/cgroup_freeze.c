@@ -139,8 +139,8 @@ static int write_state(struct pf_cgroup *cg, bool frozen, uint64_t ns)
 	return wait_for(cg->freezer, "freezer.state", NULL, state, ns);
 }
 
-/* A parent in vfork(2) does not freeze before its child's execve, which never comes if the child froze first: then all
- * go on for a moment, and it is tried again. */
+/* A parent in vfork(2) does not freeze before its child's execve, which never comes if the child froze first:
+ * then all go on for a moment, and it is tried again. */
 static int freeze_v1(struct pf_cgroup *cg, bool frozen)
 {
 	uint64_t deadline = pf_now_ns() + FREEZE_NS;

@@ -132,12 +132,17 @@ static int hier_paths(const struct pf_cgroup *cg, struct pf__cg_hier *h, const c
 	return h->top_path && h->execs_path && h->execs_cg ? 0 : -ENOMEM;
 }
 
-/* Make dir/name and open it. */
+/* Make dir/name and open it. What cannot be opened is not left behind either: nobody would know of it. */
 static int make_open(const struct pf_cgroup *cg, int dir, const char *name)
 {
 	int r = pf__cg_mkdir(cg, dir, name);
 
-	return r < 0 ? r : pf__cg_open_dir(dir, name);
+	if (r == 0) {
+		r = pf__cg_open_dir(dir, name);
+		if (r < 0)
+			unlinkat(dir, name, AT_REMOVEDIR);
+	}
+	return r;
 }
 
 /* The umask is the process's own, and to read it is to set it: so look at what it left. */
@@ -271,6 +276,8 @@ static int add_v1(struct pf_cgroup *cg, struct pf__cg_host *host, unsigned bit, 
 
 	*h = (struct pf__cg_hier){.controllers = mask, .top = -1, .box = -1, .execs = -1};
 	h->parent = open_v1(cg, s, dir);
+	if (h->parent == -EMFILE || h->parent == -ENFILE)
+		return h->parent; /* not the host's refusal: a limit must not be left out for it */
 	if (h->parent < 0)
 		return 0;
 	return hier_make(cg, h, dir, s->path, limits);

@@ -153,8 +153,8 @@ int pf_cgroup_sweep(const char *lines)
 	}
 }
 
-/* Where pf_cgroup_create() may have made pinfold-ID: below the own group of each hierarchy, beside it (a process
- * that moved into the leaf pinfold-host), or below the mount's root (root on v2). */
+/* Where pf_cgroup_create() may have made pinfold-ID: below the own group of each hierarchy, beside it (a
+ * process that moved into the leaf pinfold-host), or below the mount's root (root on v2). */
 static void foresee(struct pf__cg_host *host, const char *id, struct pf_buf *lines)
 {
 	char dir[PATH_MAX];

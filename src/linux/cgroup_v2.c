@@ -189,10 +189,11 @@ static int ask_scope(struct pf_cgroup *cg, struct pf__cg_host *h, unsigned need,
 		return 0;
 	}
 	pf__cg_give_up(p);
-	pf__cg_note(cg,
-		    "no delegated cgroup: `loginctl enable-linger` and log in anew, or run "
-		    "`systemd-run --user --scope -p Delegate=yes pinfold ...` (a scope was asked for: %.180s)",
-		    err.code ? err.msg : strerror(-r));
+	pf__cg_note(
+		cg,
+		"no delegated cgroup: `loginctl enable-linger` and log in anew, or run "
+		"`systemd-run --user --scope -p Delegate=yes pinfold ...` (a scope was asked for: %.180s)",
+		err.code ? err.msg : strerror(-r));
 	return r == -ENOMEM ? r : 0;
 }
 

@@ -14,9 +14,9 @@
 int pf_landlock_abi(void); /* 0 where the kernel has none or has it switched off */
 
 enum pf_landlock_access {
-	PF_LL_READ,    /* read files and directories, execute */
-	PF_LL_WRITE,   /* READ, and everything but making device nodes */
-	PF_LL_DEVICE,  /* READ, write to existing files, ioctl on devices */
+	PF_LL_READ,   /* read files and directories, execute */
+	PF_LL_WRITE,  /* READ, and everything but making device nodes */
+	PF_LL_DEVICE, /* READ, write to existing files, ioctl on devices */
 };
 
 struct pf_landlock_rule {
@@ -29,8 +29,8 @@ struct pf_landlock_rule {
 int pf_landlock_ruleset(const struct pf_landlock_rule *rules, int count, struct pf_error *err);
 /* Restrict the calling thread; needs no_new_privs. */
 int pf_landlock_restrict(int ruleset, struct pf_error *err);
-/* ABI 6: no signals and no abstract sockets to the outside of this domain. Loaded once in init, so that all of
- * a sandbox's execs share one domain. -EOPNOTSUPP below ABI 6. */
+/* ABI 6: no signals and no abstract sockets to the outside of this domain. Loaded once in init, so that all
+ * of a sandbox's execs share one domain. -EOPNOTSUPP below ABI 6. */
 int pf_landlock_scope(struct pf_error *err);
 
 #endif

@@ -14,15 +14,15 @@
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
-#define OPEN_TREE_CLONE_       1
-#define OPEN_TREE_CLOEXEC_     O_CLOEXEC
-#define MOVE_F_EMPTY_PATH      0x00000004
-#define MOVE_T_EMPTY_PATH      0x00000040
-#define FSOPEN_CLOEXEC_        1
-#define FSMOUNT_CLOEXEC_       1
-#define FSCONFIG_SET_FLAG_     0
-#define FSCONFIG_SET_STRING_   1
-#define FSCONFIG_CMD_CREATE_   6
+#define OPEN_TREE_CLONE_     1
+#define OPEN_TREE_CLOEXEC_   O_CLOEXEC
+#define MOVE_F_EMPTY_PATH    0x00000004
+#define MOVE_T_EMPTY_PATH    0x00000040
+#define FSOPEN_CLOEXEC_	     1
+#define FSMOUNT_CLOEXEC_     1
+#define FSCONFIG_SET_FLAG_   0
+#define FSCONFIG_SET_STRING_ 1
+#define FSCONFIG_CMD_CREATE_ 6
 
 struct mount_attr_ {
 	uint64_t attr_set, attr_clr, propagation, userns_fd;
@@ -61,7 +61,8 @@ static int set_option(int fs, const char *option)
 	}
 	memcpy(key, option, n);
 	key[n] = '\0';
-	return (int)syscall(SYS_fsconfig, fs, eq ? FSCONFIG_SET_STRING_ : FSCONFIG_SET_FLAG_, key, eq ? eq + 1 : NULL, 0);
+	return (int)syscall(SYS_fsconfig, fs, eq ? FSCONFIG_SET_STRING_ : FSCONFIG_SET_FLAG_, key,
+			    eq ? eq + 1 : NULL, 0);
 }
 
 int pf_mount_new(const char *type, const char *const *options, uint64_t attr, struct pf_error *err)

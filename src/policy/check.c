@@ -24,7 +24,9 @@ static int check_limits(const struct pf_limits *l, struct pf_error *err)
 	pf__limit_text(size, l->memory, is);
 	if (l->memory < size->min)
 		return pf_fail(err, -EINVAL, "limits.memory is %s; nothing starts with less than 4M", is);
-	if (l->disk > l->memory / 2) { /* EPERM: no slip of the pen but a limit that cannot be held (cause "boundary") */
+	if (l->disk >
+	    l->memory /
+		    2) { /* EPERM: no slip of the pen but a limit that cannot be held (cause "boundary") */
 		pf__limit_text(size, l->disk, other);
 		/* 16M as the container tier has it: the other temporary files stand beside the changes */
 		pf__limit_text(size, (l->disk + (16u << 20)) * 2, needs);

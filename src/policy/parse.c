@@ -226,7 +226,8 @@ int pf_policy_parse(struct pf_policy *p, const char *text, size_t n, const char 
 	return 0;
 }
 
-/* Who can write the document decides what is mounted and what may be called. A pipe or a terminal is the caller's doing. */
+/* Who can write the document decides what is mounted and what may be called. A pipe or a terminal is the
+ * caller's doing. */
 static int check_owner(int fd, const char *shown, struct pf_error *err)
 {
 	struct stat st;
@@ -239,8 +240,9 @@ static int check_owner(int fd, const char *shown, struct pf_error *err)
 		return pf_fail(err, -EPERM, "the policy %s can be written by everybody: chmod o-w it", shown);
 	if (st.st_uid != 0 && st.st_uid != geteuid())
 		return pf_fail(err, -EPERM,
-			       "the policy %s belongs to uid %u and not to you (%u): if you trust it, pass it as \"--policy -\"", shown,
-			       (unsigned)st.st_uid, (unsigned)geteuid());
+			       "the policy %s belongs to uid %u and not to you (%u): if you trust it, pass "
+			       "it as \"--policy -\"",
+			       shown, (unsigned)st.st_uid, (unsigned)geteuid());
 	return 0;
 }
 

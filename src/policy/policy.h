@@ -7,23 +7,19 @@
  *
  * Document (defaults):
  * {
- *   "tier": "auto",                       // auto | container   (sentry, microvm: "not in this build" until they exist)
- *   "min_tier": "container",
- *   "require": [],                        // limits userns netns seccomp landlock cgroup init_uid memory cpus processes wall_time ...
- *   "limits": { "memory": "1G", "cpus": null, "processes": 256, "wall_time": "60s", "idle_time": null,
- *               "output": "64M", "output_inline": "1M", "disk": null, "open_files": 1024,
- *               "default": [] },          // limits that stand here only because they are printed: not "written" while unchanged
- *   "network": "none",                    // only "none" until egress exists; an object or list is refused by name
- *   "root": "ro",                         // ro | cow
- *   "image": "host",
- *   "tools": [],                          // absolute directories, read-only at their own path, their bin on PATH
- *   "user": "user",                       // user | root
- *   "capabilities": [],                   // with user root only: chown dac_override fowner fsetid setuid setgid
- *   "env": {},                            // added to PATH HOME USER LANG (and TERM with a terminal)
- *   "workspace": { "path": null, "mode": "cow", "at": null },
- *   "mounts": [],                         // {"from": "/data", "to": "/data"}; read-only
- *   "secrets": { "mask": [ default list ] },
- *   "protect": [ default list ]            // in both lists "..." stands for the list before it, here the default
+ *   "tier": "auto",                       // auto | container   (sentry, microvm: "not in this build" until
+ * they exist) "min_tier": "container", "require": [],                        // limits userns netns seccomp
+ * landlock cgroup init_uid memory cpus processes wall_time ... "limits": { "memory": "1G", "cpus": null,
+ * "processes": 256, "wall_time": "60s", "idle_time": null, "output": "64M", "output_inline": "1M", "disk":
+ * null, "open_files": 1024, "default": [] },          // limits that stand here only because they are
+ * printed: not "written" while unchanged "network": "none",                    // only "none" until egress
+ * exists; an object or list is refused by name "root": "ro",                         // ro | cow "image":
+ * "host", "tools": [],                          // absolute directories, read-only at their own path, their
+ * bin on PATH "user": "user",                       // user | root "capabilities": [],                   //
+ * with user root only: chown dac_override fowner fsetid setuid setgid "env": {}, // added to PATH HOME USER
+ * LANG (and TERM with a terminal) "workspace": { "path": null, "mode": "cow", "at": null }, "mounts": [], //
+ * {"from": "/data", "to": "/data"}; read-only "secrets": { "mask": [ default list ] }, "protect": [ default
+ * list ]            // in both lists "..." stands for the list before it, here the default
  * }
  */
 #ifndef PF_POLICY_POLICY_H
@@ -39,26 +35,27 @@
 
 /* One bit a limit; used for `written`, `required`, `held`, `unenforced`, and what an exec hit. */
 enum pf_limit {
-	PF_LIMIT_MEMORY     = 1u << 0,
-	PF_LIMIT_CPUS       = 1u << 1,
-	PF_LIMIT_PROCESSES  = 1u << 2,
-	PF_LIMIT_WALL       = 1u << 3,
-	PF_LIMIT_IDLE       = 1u << 4,
-	PF_LIMIT_OUTPUT     = 1u << 5,
-	PF_LIMIT_DISK       = 1u << 6,
+	PF_LIMIT_MEMORY = 1u << 0,
+	PF_LIMIT_CPUS = 1u << 1,
+	PF_LIMIT_PROCESSES = 1u << 2,
+	PF_LIMIT_WALL = 1u << 3,
+	PF_LIMIT_IDLE = 1u << 4,
+	PF_LIMIT_OUTPUT = 1u << 5,
+	PF_LIMIT_DISK = 1u << 6,
 	PF_LIMIT_OPEN_FILES = 1u << 7,
 };
 #define PF_LIMIT_ALL 0xffu
-const char *pf_limit_name(enum pf_limit one);           /* "memory" "cpus" "processes" "wall_time" "idle_time" "output" "disk" "open_files" */
+const char *pf_limit_name(enum pf_limit one); /* "memory" "cpus" "processes" "wall_time" "idle_time" "output"
+						 "disk" "open_files" */
 
 /* What --require and "require" can ask for beside limits. */
 enum pf_require {
-	PF_REQUIRE_LIMITS   = 1u << 16, /* all limits, written or default */
-	PF_REQUIRE_USERNS   = 1u << 17,
-	PF_REQUIRE_NETNS    = 1u << 18,
-	PF_REQUIRE_SECCOMP  = 1u << 19,
+	PF_REQUIRE_LIMITS = 1u << 16, /* all limits, written or default */
+	PF_REQUIRE_USERNS = 1u << 17,
+	PF_REQUIRE_NETNS = 1u << 18,
+	PF_REQUIRE_SECCOMP = 1u << 19,
 	PF_REQUIRE_LANDLOCK = 1u << 20,
-	PF_REQUIRE_CGROUP   = 1u << 21,
+	PF_REQUIRE_CGROUP = 1u << 21,
 	PF_REQUIRE_INIT_UID = 1u << 22, /* init has a uid of its own */
 };
 /* "seccomp", "memory" ... -> bit; -EINVAL with a message that lists the words. */
@@ -66,10 +63,10 @@ int pf_require_parse(const char *word, uint32_t *bit, struct pf_error *err);
 
 struct pf_limits {
 	uint64_t memory, output, output_inline, disk; /* bytes; disk 0: default (half the memory) */
-	uint32_t cpu_milli;                           /* 0: no limit */
+	uint32_t cpu_milli;			      /* 0: no limit */
 	uint32_t processes, open_files;
-	uint64_t wall_ms, idle_ms;                    /* 0: none */
-	uint32_t written;                             /* PF_LIMIT_* that the user wrote: a host that cannot hold one gives `boundary` */
+	uint64_t wall_ms, idle_ms; /* 0: none */
+	uint32_t written; /* PF_LIMIT_* that the user wrote: a host that cannot hold one gives `boundary` */
 };
 
 enum pf_ws_mode { PF_WS_NONE, PF_WS_RO, PF_WS_COW };
@@ -80,43 +77,47 @@ struct pf_list { /* of strings */
 	size_t count;
 };
 
-struct pf_mount { char *from, *to; };
+struct pf_mount {
+	char *from, *to;
+};
 
 struct pf_policy {
 	enum pf_tier_ask tier, min_tier;
-	uint32_t require;             /* PF_LIMIT_* | PF_REQUIRE_* */
+	uint32_t require; /* PF_LIMIT_* | PF_REQUIRE_* */
 	struct pf_limits limits;
 	bool root_cow;
 	bool user_root;
-	uint64_t capabilities;        /* bit mask by CAP_ number */
-	char *image;                  /* "host" */
-	struct pf_list tools;         /* cleaned absolute paths */
-	struct pf_list env;           /* "K=V", order of first mention, later value wins */
-	char *ws_path;                /* as the user gave it; NULL: none */
-	char *ws_at;                  /* where it appears inside; NULL: its own absolute path */
-	enum pf_ws_mode ws_mode;      /* PF_WS_NONE exactly while ws_path is NULL */
-	enum pf_ws_mode ws_mode_wanted; /* of a workspace that is named later: a document may say "ro" and leave the path
-					   to the command line. RO or COW, never NONE */
+	uint64_t capabilities;		/* bit mask by CAP_ number */
+	char *image;			/* "host" */
+	struct pf_list tools;		/* cleaned absolute paths */
+	struct pf_list env;		/* "K=V", order of first mention, later value wins */
+	char *ws_path;			/* as the user gave it; NULL: none */
+	char *ws_at;			/* where it appears inside; NULL: its own absolute path */
+	enum pf_ws_mode ws_mode;	/* PF_WS_NONE exactly while ws_path is NULL */
+	enum pf_ws_mode ws_mode_wanted; /* of a workspace that is named later: a document may say "ro" and
+					   leave the path to the command line. RO or COW, never NONE */
 	struct pf_mount *mounts;
 	size_t mount_count;
-	struct pf_list mask;          /* secrets.mask */
+	struct pf_list mask; /* secrets.mask */
 	struct pf_list protect;
-	char *cwd;                    /* NULL: workspace, else HOME. Command line only */
+	char *cwd; /* NULL: workspace, else HOME. Command line only */
 };
 
 int pf_policy_defaults(struct pf_policy *p, struct pf_error *err);
 /* Write the document over *p (which has defaults). name is for messages. Nothing is kept of text. */
 int pf_policy_parse(struct pf_policy *p, const char *text, size_t n, const char *name, struct pf_error *err);
-int pf_policy_load(struct pf_policy *p, const char *path, struct pf_error *err); /* reads at most 1 MiB; "-" is stdin */
-/* Contradictions that show only in the whole: capabilities without user root, memory under 4 MiB, disk above what
- * memory allows ("needs --memory 2080M"), mounts or a workspace over /proc, /dev, /sys, / or each other, min_tier above tier,
- * idle_time longer than wall_time, output_inline above output. Call after the command line was applied. -EINVAL; -EPERM for
- * disk, a limit that nothing could hold (cause "boundary"). */
+int pf_policy_load(struct pf_policy *p, const char *path,
+		   struct pf_error *err); /* reads at most 1 MiB; "-" is stdin */
+/* Contradictions that show only in the whole: capabilities without user root, memory under 4 MiB, disk above
+ * what memory allows ("needs --memory 2080M"), mounts or a workspace over /proc, /dev, /sys, / or each other,
+ * min_tier above tier, idle_time longer than wall_time, output_inline above output. Call after the command
+ * line was applied. -EINVAL; -EPERM for disk, a limit that nothing could hold (cause "boundary"). */
 int pf_policy_check(const struct pf_policy *p, struct pf_error *err);
-/* The part of it about places, once more, for a workspace whose path is relative or has links: at is where it really appears
- * inside (absolute, cleaned). pf_policy_check() judges the spelling only. */
+/* The part of it about places, once more, for a workspace whose path is relative or has links: at is where it
+ * really appears inside (absolute, cleaned). pf_policy_check() judges the spelling only. */
 int pf_policy_check_workspace(const struct pf_policy *p, const char *at, struct pf_error *err);
-/* The whole document with defaults, for `policy show` (indent 2, ends with a newline) and for the digest (indent 0). */
+/* The whole document with defaults, for `policy show` (indent 2, ends with a newline) and for the digest
+ * (indent 0). */
 int pf_policy_print(const struct pf_policy *p, unsigned indent, struct pf_buf *out);
 int pf_policy_digest(const struct pf_policy *p, char out[PF_DIGEST_MAX]);
 /* A deep copy; 0, or -ENOMEM and *to untouched. What *to held is not freed. */
@@ -124,16 +125,21 @@ int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to);
 void pf_policy_free(struct pf_policy *p);
 
 /* For the command line: each is one option's effect. */
-int pf_policy_set_env(struct pf_policy *p, const char *kv, struct pf_error *err);       /* K=V, or K: copied from the caller's environment */
-int pf_policy_set_workspace(struct pf_policy *p, const char *arg, struct pf_error *err); /* DIR[:ro|:cow][:path=P]; rw and rw,live are refused by name */
+int pf_policy_set_env(struct pf_policy *p, const char *kv,
+		      struct pf_error *err); /* K=V, or K: copied from the caller's environment */
+int pf_policy_set_workspace(
+	struct pf_policy *p, const char *arg,
+	struct pf_error *err); /* DIR[:ro|:cow][:path=P]; rw and rw,live are refused by name */
 int pf_policy_add_tools(struct pf_policy *p, const char *dir, struct pf_error *err);
-int pf_policy_set_user(struct pf_policy *p, const char *user, struct pf_error *err);    /* user | 1000 | root | 0 */
+int pf_policy_set_user(struct pf_policy *p, const char *user,
+		       struct pf_error *err); /* user | 1000 | root | 0 */
 int pf_policy_set_tier(struct pf_policy *p, const char *tier, struct pf_error *err);
-/* one limit by the name of its option or key: memory cpus processes timeout|wall_time idle-timeout|idle_time output-limit|output disk open-files */
+/* one limit by the name of its option or key: memory cpus processes timeout|wall_time idle-timeout|idle_time
+ * output-limit|output disk open-files */
 int pf_policy_set_limit(struct pf_policy *p, const char *name, const char *value, struct pf_error *err);
 
 const char *pf_tier_name(enum pf_tier_ask t); /* "container" */
-extern const char *const pf_default_mask[];    /* NULL-terminated */
+extern const char *const pf_default_mask[];   /* NULL-terminated */
 extern const char *const pf_default_protect[];
 
 #endif

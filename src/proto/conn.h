@@ -30,7 +30,8 @@ struct pf_conn_ops {
 	int (*control)(void *user, uint16_t type, const uint8_t *body, size_t n, struct pf_error *err);
 	int (*data)(void *user, uint32_t stream, const uint8_t *p, size_t n, struct pf_error *err);
 	int (*eof)(void *user, uint32_t stream, struct pf_error *err);
-	int (*stopped)(void *user, uint32_t stream, struct pf_error *err); /* peer wants no more of what we send */
+	int (*stopped)(void *user, uint32_t stream,
+		       struct pf_error *err); /* peer wants no more of what we send */
 };
 
 enum pf_stream_dir { PF_STREAM_IN, PF_STREAM_OUT };
@@ -47,21 +48,26 @@ int pf_conn_fd(const struct pf_conn *c);
  * closed numbers are remembered. Data for a closed incoming stream is dropped while it is remembered;
  * a number that is remembered cannot be opened again (-EEXIST). */
 int pf_conn_open(struct pf_conn *c, uint32_t stream, enum pf_stream_dir dir);
-void pf_conn_close(struct pf_conn *c, uint32_t stream);  /* forget it; outgoing queue is dropped */
+void pf_conn_close(struct pf_conn *c, uint32_t stream); /* forget it; outgoing queue is dropped */
 bool pf_conn_is_open(const struct pf_conn *c, uint32_t stream);
 
-int pf_conn_send(struct pf_conn *c, uint16_t type, const void *body, size_t n); /* control; split with PF_FRAME_MORE */
-/* How many bytes may be written to this outgoing stream now: credit less what is queued. With 0 stop reading the source. */
+int pf_conn_send(struct pf_conn *c, uint16_t type, const void *body,
+		 size_t n); /* control; split with PF_FRAME_MORE */
+/* How many bytes may be written to this outgoing stream now: credit less what is queued. With 0 stop reading
+ * the source. */
 size_t pf_conn_room(const struct pf_conn *c, uint32_t stream);
-int pf_conn_write(struct pf_conn *c, uint32_t stream, const void *p, size_t n); /* n <= room; -EAGAIN beyond; -EPIPE after EOF or the
-									    peer's STOP (which drops what is queued) */
-int pf_conn_eof(struct pf_conn *c, uint32_t stream);     /* after what is queued; the stream closes once sent */
-int pf_conn_stop(struct pf_conn *c, uint32_t stream);    /* tell the sender of an incoming stream to give up; its data
-								    is dropped from now on, its EOF is still reported */
-int pf_conn_grant(struct pf_conn *c, uint32_t stream, size_t n); /* n incoming bytes were consumed; batched: sent when half of
-								    PF_CREDIT is due or nothing else is outstanding. -EINVAL
-								    beyond what was delivered */
-size_t pf_conn_pending(const struct pf_conn *c);         /* outgoing bytes queued, all streams */
+int pf_conn_write(struct pf_conn *c, uint32_t stream, const void *p,
+		  size_t n);			     /* n <= room; -EAGAIN beyond; -EPIPE after EOF or the
+						 peer's STOP (which drops what is queued) */
+int pf_conn_eof(struct pf_conn *c, uint32_t stream); /* after what is queued; the stream closes once sent */
+int pf_conn_stop(struct pf_conn *c,
+		 uint32_t stream); /* tell the sender of an incoming stream to give up; its data
+					      is dropped from now on, its EOF is still reported */
+int pf_conn_grant(struct pf_conn *c, uint32_t stream,
+		  size_t n);			 /* n incoming bytes were consumed; batched: sent when half of
+						    PF_CREDIT is due or nothing else is outstanding. -EINVAL
+						    beyond what was delivered */
+size_t pf_conn_pending(const struct pf_conn *c); /* outgoing bytes queued, all streams */
 bool pf_conn_wants_write(const struct pf_conn *c);
 
 /* Read what is there (bounded per call: 256 KiB, so that one peer cannot hold the loop) and run callbacks.

@@ -18,26 +18,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PF_PROTO_MIN      1u
-#define PF_PROTO_MAX      1u
-#define PF_FRAME_HEADER   12u
-#define PF_FRAME_TOTAL    65536u
-#define PF_FRAME_PAYLOAD  (PF_FRAME_TOTAL - PF_FRAME_HEADER)
-#define PF_CREDIT         262144u        /* bytes a stream, initial and most */
-#define PF_STREAMS_MAX    256u           /* open at once, both directions together */
-#define PF_CONTROL_MAX    (4u << 20)     /* a control message in pieces (argv and environment: ARG_MAX is 2 MiB) */
-#define PF_WIRE_PATH_MAX  4096u
+#define PF_PROTO_MIN	 1u
+#define PF_PROTO_MAX	 1u
+#define PF_FRAME_HEADER	 12u
+#define PF_FRAME_TOTAL	 65536u
+#define PF_FRAME_PAYLOAD (PF_FRAME_TOTAL - PF_FRAME_HEADER)
+#define PF_CREDIT	 262144u    /* bytes a stream, initial and most */
+#define PF_STREAMS_MAX	 256u	    /* open at once, both directions together */
+#define PF_CONTROL_MAX	 (4u << 20) /* a control message in pieces (argv and environment: ARG_MAX is 2 MiB) */
+#define PF_WIRE_PATH_MAX 4096u
 
 enum pf_frame_type {
 	PF_FRAME_CONTROL = 1, /* stream 0: u16 message type first in the payload (msg.h), then its body */
-	PF_FRAME_DATA    = 2, /* bytes of a stream; consumes credit; never empty */
-	PF_FRAME_EOF     = 3, /* no more bytes on this stream; payload empty */
-	PF_FRAME_CREDIT  = 4, /* payload u32: the receiver of a stream grants so many bytes more */
-	PF_FRAME_STOP    = 5, /* receiver of a stream wants no more (its reader is gone); payload empty */
+	PF_FRAME_DATA = 2,    /* bytes of a stream; consumes credit; never empty */
+	PF_FRAME_EOF = 3,     /* no more bytes on this stream; payload empty */
+	PF_FRAME_CREDIT = 4,  /* payload u32: the receiver of a stream grants so many bytes more */
+	PF_FRAME_STOP = 5,    /* receiver of a stream wants no more (its reader is gone); payload empty */
 };
 
-#define PF_FRAME_MORE  0x0001u /* control only: the message goes on in the next control frame */
-#define PF_FRAME_MUST  0x8000u /* an unknown type with it closes; without it the frame is skipped */
+#define PF_FRAME_MORE 0x0001u /* control only: the message goes on in the next control frame */
+#define PF_FRAME_MUST 0x8000u /* an unknown type with it closes; without it the frame is skipped */
 
 struct pf_frame {
 	uint32_t length;

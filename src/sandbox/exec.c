@@ -40,11 +40,17 @@ static int open_streams(struct pf_sandbox *s, struct pf_exec *e, struct pf_error
 	return 0;
 }
 
-static int send_prepare(struct pf_sandbox *s, struct pf_exec *e, unsigned short rows, unsigned short cols, struct pf_error *err)
+static int send_prepare(struct pf_sandbox *s, struct pf_exec *e, unsigned short rows, unsigned short cols,
+			struct pf_error *err)
 {
-	struct pf_msg_prepare m = {.exec = e->id, .uid = s->box->command_uid, .gid = s->box->command_gid,
-				   .caps = s->policy->capabilities, .tty = e->tty, .want_stdin = e->want_stdin,
-				   .rows = rows, .cols = cols};
+	struct pf_msg_prepare m = {.exec = e->id,
+				   .uid = s->box->command_uid,
+				   .gid = s->box->command_gid,
+				   .caps = s->policy->capabilities,
+				   .tty = e->tty,
+				   .want_stdin = e->want_stdin,
+				   .rows = rows,
+				   .cols = cols};
 	PF_AUTO_BUF struct pf_buf b = {0};
 	int r = pf_msg_prepare_put(&b, &m);
 
@@ -53,8 +59,8 @@ static int send_prepare(struct pf_sandbox *s, struct pf_exec *e, unsigned short 
 	return r < 0 ? pf_fail(err, r, "cannot ask init for a launcher") : 0;
 }
 
-int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned short rows, unsigned short cols,
-		     struct pf_exec **out, struct pf_error *err)
+int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned short rows,
+		     unsigned short cols, struct pf_exec **out, struct pf_error *err)
 {
 	struct pf_exec *e = calloc(1, sizeof(*e));
 	int r;
@@ -90,7 +96,8 @@ int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned s
 
 /* --- START ------------------------------------------------------------------------------ */
 
-/* The environment: nothing of the host's; then the policy's; then the call's (DESIGN section 7). Later ones win. */
+/* The environment: nothing of the host's; then the policy's; then the call's (DESIGN section 7). Later ones
+ * win. */
 struct env {
 	char **items;
 	size_t count;
@@ -131,8 +138,9 @@ static void put_envf(struct env *env, const char *key, const char *value, const 
 
 static void make_env(const struct pf_sandbox *s, const struct pf_exec_options *o, struct env *env)
 {
-	const char *system = s->policy->user_root ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-						  : "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games";
+	const char *system = s->policy->user_root
+				     ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+				     : "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games";
 	PF_AUTO_FREE char *tools = NULL;
 	const char *const *k;
 	size_t i;
@@ -172,7 +180,8 @@ static const char *start_directory(const struct pf_sandbox *s, const struct pf_e
 static int encode_start(struct pf_exec *e, const struct pf_exec_options *o, struct pf_error *err)
 {
 	const struct pf_sandbox *s = e->box;
-	struct pf_msg_start m = {.exec = e->id, .op = e->op, .umask = 022, .nofile = s->policy->limits.open_files};
+	struct pf_msg_start m = {
+		.exec = e->id, .op = e->op, .umask = 022, .nofile = s->policy->limits.open_files};
 	struct env env = {0};
 	int r;
 
@@ -191,7 +200,10 @@ static int encode_start(struct pf_exec *e, const struct pf_exec_options *o, stru
 	free_env(&env);
 	if (r == 0 && e->start.len > PF_CONTROL_MAX - 64)
 		r = -E2BIG;
-	return r < 0 ? pf_fail(err, r, r == -E2BIG ? "the command line and environment are too long" : "cannot encode the command") : 0;
+	return r < 0 ? pf_fail(err, r,
+			       r == -E2BIG ? "the command line and environment are too long"
+					   : "cannot encode the command")
+		     : 0;
 }
 
 static void take_options(struct pf_exec *e, const struct pf_exec_options *o)
@@ -211,7 +223,8 @@ static struct pf_exec *find_spare(struct pf_sandbox *s, const struct pf_exec_opt
 	struct pf_exec *e;
 
 	for (e = s->execs; e; e = e->next)
-		if (!e->wanted && e->state <= PF_EXEC_SPARE && !e->tty && !o->tty && e->want_stdin == (o->want_stdin != 0))
+		if (!e->wanted && e->state <= PF_EXEC_SPARE && !e->tty && !o->tty &&
+		    e->want_stdin == (o->want_stdin != 0))
 			return e;
 	return NULL;
 }
@@ -254,7 +267,8 @@ static bool another_runs(const struct pf_sandbox *s)
 	return false;
 }
 
-int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o, struct pf_exec **out, struct pf_error *err)
+int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o, struct pf_exec **out,
+		      struct pf_error *err)
 {
 	struct pf_exec *e;
 	int r = 0;
@@ -289,7 +303,8 @@ int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_opt
 	return 0;
 }
 
-int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_exec **out, struct pf_error *err)
+int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_exec **out,
+		  struct pf_error *err)
 {
 	return pf__exec_start_op(s, PF_OP_EXEC, o, out, err);
 }
@@ -306,7 +321,8 @@ int pf__exec_go(struct pf_exec *e, struct pf_error *err)
 	if (r < 0)
 		return pf_fail(err, r, "cannot start the command");
 	e->state = PF_EXEC_STARTING;
-	if (!e->started_ns) /* else its first launcher died; the clock goes on, or init could stop it for ever */
+	if (!e->started_ns) /* else its first launcher died; the clock goes on, or init could stop it for ever
+			     */
 		e->started_ns = e->last_byte_ns = pf_now_ns();
 	return 0;
 }

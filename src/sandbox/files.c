@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files inside, each operation an exec without a program: a launcher does it under the command's id and all its
- * walls (init/fileop.c). What comes back is as hostile as any output.
+ * Files inside, each operation an exec without a program: a launcher does it under the command's id and all
+ * its walls (init/fileop.c). What comes back is as hostile as any output.
  */
-#include <errno.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,10 +46,12 @@ static size_t feed(struct pf_exec *e, const char **p, size_t n, struct pf_error 
 	return n;
 }
 
-static int run(struct pf_sandbox *s, uint8_t op, const char *path, const void *in, size_t in_n, struct job *j, struct pf_error *err)
+static int run(struct pf_sandbox *s, uint8_t op, const char *path, const void *in, size_t in_n, struct job *j,
+	       struct pf_error *err)
 {
 	const char *argv[] = {path, NULL}, *p = in;
-	struct pf_exec_options o = {.argv = argv, .cwd = "/", .want_stdin = op == PF_OP_WRITE, .output = take, .user = j};
+	struct pf_exec_options o = {
+		.argv = argv, .cwd = "/", .want_stdin = op == PF_OP_WRITE, .output = take, .user = j};
 	const struct pf_result *r;
 	struct pf_exec *e;
 	int code;
@@ -69,12 +71,14 @@ static int run(struct pf_sandbox *s, uint8_t op, const char *path, const void *i
 	else if (r->exit_code < 0 || r->error)
 		code = pf_fail(err, -EIO, "%s", r->error ? r->error : pf_cause_name(r->cause));
 	else if (r->exit_code > 0) /* with cause disk_limit too: the errno says it better */
-		code = pf_fail(err, r->exit_code < 134 ? -r->exit_code : -EIO, "'%s' inside: %s", path, strerror(r->exit_code));
+		code = pf_fail(err, r->exit_code < 134 ? -r->exit_code : -EIO, "'%s' inside: %s", path,
+			       strerror(r->exit_code));
 	pf_exec_end(e);
 	return code;
 }
 
-int pf_file_read(struct pf_sandbox *s, const char *path, size_t max, char **data, size_t *n, struct pf_error *err)
+int pf_file_read(struct pf_sandbox *s, const char *path, size_t max, char **data, size_t *n,
+		 struct pf_error *err)
 {
 	struct job j = {.got = {.limit = max ? max : 1}};
 	int r = run(s, PF_OP_READ, path, NULL, 0, &j, err);
@@ -106,7 +110,7 @@ static uint64_t get(const uint8_t **p, unsigned bytes)
 	unsigned i;
 
 	for (i = 0; i < bytes; i++)
-		v |= (uint64_t)*(*p)++ << (8 * i);
+		v |= (uint64_t) * (*p)++ << (8 * i);
 	return v;
 }
 
@@ -129,7 +133,8 @@ int pf_file_stat(struct pf_sandbox *s, const char *path, struct pf_file_stat *ou
 	return r;
 }
 
-int pf_file_list(struct pf_sandbox *s, const char *path, void (*each)(void *, char, const char *), void *user, struct pf_error *err)
+int pf_file_list(struct pf_sandbox *s, const char *path, void (*each)(void *, char, const char *), void *user,
+		 struct pf_error *err)
 {
 	struct job j = {.got = {.limit = 64u << 20}};
 	int r = run(s, PF_OP_LIST, path, NULL, 0, &j, err);

@@ -181,8 +181,8 @@ int pf__finish_start_failed(struct pf_exec *e, int err_no, uint8_t step)
 	struct pf_error why = {0};
 
 	if (step == PF_STEP_CWD) {
-		pf_fail(&why, -err_no, "the command's directory '%s' cannot be entered inside: %s", e->cwd ? e->cwd : "?",
-			strerror(err_no));
+		pf_fail(&why, -err_no, "the command's directory '%s' cannot be entered inside: %s",
+			e->cwd ? e->cwd : "?", strerror(err_no));
 		pf__finish_refused(e, PF_CAUSE_ERROR, &why);
 		return 0;
 	}
@@ -191,7 +191,8 @@ int pf__finish_start_failed(struct pf_exec *e, int err_no, uint8_t step)
 		pf__finish_refused(e, PF_CAUSE_ERROR, &why);
 		return 0;
 	}
-	pf_fail(&why, -err_no, step == PF_STEP_LOOKUP ? "command not found: %s" : "cannot execute %s: %s", name, strerror(err_no));
+	pf_fail(&why, -err_no, step == PF_STEP_LOOKUP ? "command not found: %s" : "cannot execute %s: %s",
+		name, strerror(err_no));
 	r->cause = PF_CAUSE_EXITED;
 	r->exit_code = step == PF_STEP_LOOKUP ? 127 : 126;
 	r->error = strdup(why.msg);

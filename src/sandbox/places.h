@@ -26,25 +26,29 @@ int pf_dirs_find(const struct pf_places *places, struct pf_dirs *out, struct pf_
 /* Open STATE/changes, made if need be (mode 0700). Returns a descriptor or -errno. */
 int pf_dirs_changes(const struct pf_dirs *d, struct pf_error *err);
 
-/* Open RUNTIME, made if need be: 0700 and ours, no symbolic link; anything else is refused. Descriptor or -errno. */
+/* Open RUNTIME, made if need be: 0700 and ours, no symbolic link; anything else is refused. Descriptor or
+ * -errno. */
 int pf_dirs_runtime(const struct pf_dirs *d, struct pf_error *err);
 /* STATE/scratch likewise. */
 int pf_dirs_scratch(const struct pf_dirs *d, struct pf_error *err);
 
-/* The creating side: mkdir RUNTIME/ID, create and flock RUNTIME/ID/lock, and only then write meta (pf_meta_add() of
- * meta.h per line, then the tier's describe(); pf_replace_file). A directory without meta is taken for one
- * that is being made for two seconds, then for a dead one. */
-struct pf_live {                    /* one entry of RUNTIME */
+/* The creating side: mkdir RUNTIME/ID, create and flock RUNTIME/ID/lock, and only then write meta
+ * (pf_meta_add() of meta.h per line, then the tier's describe(); pf_replace_file). A directory without meta
+ * is taken for one that is being made for two seconds, then for a dead one. */
+struct pf_live { /* one entry of RUNTIME */
 	char id[40];
-	bool alive;                 /* lock is held by somebody */
-	long pid;                   /* of the keeper, as meta says; 0 unknown */
+	bool alive; /* lock is held by somebody */
+	long pid;   /* of the keeper, as meta says; 0 unknown */
 	char started[40], tier[16];
-	char *workspace, *command;  /* or NULL */
+	char *workspace, *command; /* or NULL */
 };
 int pf_live_list(const struct pf_dirs *d, struct pf_live **out, size_t *count, struct pf_error *err);
 void pf_live_free(struct pf_live *list, size_t count);
-/* Remove what dead sandboxes left: groups, scratch, directories. Counts what was removed and what could not be. */
-struct pf_sweep { unsigned removed, remaining; };
+/* Remove what dead sandboxes left: groups, scratch, directories. Counts what was removed and what could not
+ * be. */
+struct pf_sweep {
+	unsigned removed, remaining;
+};
 int pf_sweep(const struct pf_dirs *d, struct pf_sweep *out, struct pf_error *err);
 
 #endif

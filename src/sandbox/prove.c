@@ -14,7 +14,8 @@ enum { NS_USER, NS_MNT, NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME };
 
 static int missing(struct pf_error *err, const char *what)
 {
-	return pf_fail(err, -EPERM, "the boundary could not be proved: %s; the command was not started", what);
+	return pf_fail(err, -EPERM, "the boundary could not be proved: %s; the command was not started",
+		       what);
 }
 
 static int prove_identity(const struct pf_exec *e, struct pf_error *err)
@@ -86,7 +87,8 @@ static int prove_attempts(const struct pf_exec *e, struct pf_error *err)
 			continue;
 		if (what == PF_TRY_WRITE_READONLY && (m->tries[i].err == EROFS || m->tries[i].err == ENOENT))
 			continue;
-		snprintf(text, sizeof(text), "inside, '%s' %.60s was not refused", pf_try_name(what) ? pf_try_name(what) : "?",
+		snprintf(text, sizeof(text), "inside, '%s' %.60s was not refused",
+			 pf_try_name(what) ? pf_try_name(what) : "?",
 			 m->tries[i].detail ? m->tries[i].detail : "");
 		return missing(err, text);
 	}
@@ -113,12 +115,16 @@ static int compare(const struct pf_exec *e, struct pf_error *err)
 		 (out->seccomp_filters >= 0 && in->seccomp_filters != (uint32_t)out->seccomp_filters))
 		what = "system-call filters";
 	else if (in->uid != e->box->box->command_uid || in->gid != e->box->box->command_gid || !out->one_id ||
-		 out->uid != e->box->box->host_uid || out->gid != e->box->box->host_gid || in->groups != out->groups)
+		 out->uid != e->box->box->host_uid || out->gid != e->box->box->host_gid ||
+		 in->groups != out->groups)
 		what = "identity";
 	for (i = 0; i < PF_NS_KINDS && !what; i++)
 		if (out->ns[i] && in->ns[i] != out->ns[i])
 			what = "namespaces";
-	return what ? pf_fail(err, -EPERM, "what the inside says of its %s is not what the host sees; the command was not started", what)
+	return what ? pf_fail(err, -EPERM,
+			      "what the inside says of its %s is not what the host sees; the command was not "
+			      "started",
+			      what)
 		    : 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RUNTIME/ID of a live sandbox. The lock is held for as long as the keeper lives; the kernel lets it go when the
- * keeper dies in whatever way, and then, and only then, a sweep may remove what meta names.
+ * RUNTIME/ID of a live sandbox. The lock is held for as long as the keeper lives; the kernel lets it go when
+ * the keeper dies in whatever way, and then, and only then, a sweep may remove what meta names.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +52,8 @@ int pf__rundir_make(struct pf_sandbox *s, struct pf_error *err)
 	return 0;
 }
 
-/* Written as soon as the groups exist. In the moment before, a sweep looks where they would be (pf_cgroup_sweep_id()). */
+/* Written as soon as the groups exist. In the moment before, a sweep looks where they would be
+ * (pf_cgroup_sweep_id()). */
 int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 {
 	PF_AUTO_BUF struct pf_buf lines = {0};
@@ -80,7 +81,8 @@ int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 		return pf_fail(err, -ENOMEM, "out of memory");
 	if (s->meta_fd < 0) {
 		snprintf(path, sizeof(path), "%s/meta", s->id);
-		s->meta_fd = openat(s->run_fd, path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
+		s->meta_fd =
+			openat(s->run_fd, path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
 	}
 	/* one write: who was killed in the middle of it left the lines before or the new ones */
 	if (s->meta_fd < 0 || pwrite(s->meta_fd, lines.data, lines.len, 0) != (ssize_t)lines.len ||

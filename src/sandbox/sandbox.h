@@ -28,7 +28,7 @@
 /* The beginning and the end of an output, within half of the inline limit each. */
 struct pf_keep {
 	struct pf_buf head;
-	char *ring;              /* the last ring_size bytes beyond the head */
+	char *ring; /* the last ring_size bytes beyond the head */
 	size_t half, ring_at, ring_len;
 	uint64_t total;
 };
@@ -40,10 +40,10 @@ void pf__keep_free(struct pf_keep *k);
 
 enum pf_exec_state {
 	PF_EXEC_PREPARING, /* PREPARE sent; READY awaited */
-	PF_EXEC_SPARE,     /* proved and waiting, not wanted yet */
+	PF_EXEC_SPARE,	   /* proved and waiting, not wanted yet */
 	PF_EXEC_STARTING,  /* START sent */
 	PF_EXEC_RUNNING,
-	PF_EXEC_DRAINING,  /* its first process ended; streams and survivors are being closed */
+	PF_EXEC_DRAINING, /* its first process ended; streams and survivors are being closed */
 	PF_EXEC_DONE,
 };
 
@@ -52,25 +52,25 @@ struct pf_exec {
 	struct pf_exec *next;
 	uint32_t id;
 	enum pf_exec_state state;
-	bool last;               /* the sandbox ends with it */
-	bool wanted;             /* a caller has it; START goes when READY was proved */
+	bool last;   /* the sandbox ends with it */
+	bool wanted; /* a caller has it; START goes when READY was proved */
 	bool tty, want_stdin, stdin_open, out_eof, err_eof, reaped, ended;
-	uint8_t op;              /* enum pf_start_op */
-	char *cwd;               /* where it is to start, for messages */
-	struct pf_buf start;     /* START, encoded, until it is sent */
+	uint8_t op;	     /* enum pf_start_op */
+	char *cwd;	     /* where it is to start, for messages */
+	struct pf_buf start; /* START, encoded, until it is sent */
 	void (*output)(void *, struct pf_exec *, enum pf_stream, const void *, size_t);
 	void *user;
 	struct pf_keep out, err;
-	bool held[2];            /* stdout, stderr: the caller takes no more for now */
-	size_t owed[2];          /* bytes that were taken and not granted again, while held */
+	bool held[2];	/* stdout, stderr: the caller takes no more for now */
+	size_t owed[2]; /* bytes that were taken and not granted again, while held */
 	uint64_t wall_ms, idle_ms, output_limit;
-	uint64_t asked_ns;       /* when a caller wanted it */
+	uint64_t asked_ns;					/* when a caller wanted it */
 	uint64_t started_ns, last_byte_ns, ended_ns, killed_ns; /* monotonic; 0: not yet */
-	uint64_t drain_ns;       /* since when its streams should close */
-	uint64_t paused_ns;      /* how long of it the clocks stood */
+	uint64_t drain_ns;					/* since when its streams should close */
+	uint64_t paused_ns;					/* how long of it the clocks stood */
 	struct pf_box_events before;
 	struct pf_msg_exited exited;
-	enum pf_cause forced;    /* why we ended it; PF_CAUSE_NONE: it ended by itself */
+	enum pf_cause forced; /* why we ended it; PF_CAUSE_NONE: it ended by itself */
 	struct pf_inside inside;
 	struct pf_outside outside;
 	bool agree;
@@ -82,8 +82,8 @@ struct pf_sandbox {
 	struct pf_policy *policy;
 	struct pf_dirs dirs;
 	char id[40], why[200];
-	int run_fd, lock_fd;     /* RUNTIME and RUNTIME/ID/lock */
-	int meta_fd;             /* RUNTIME/ID/meta, once it was written */
+	int run_fd, lock_fd; /* RUNTIME and RUNTIME/ID/lock */
+	int meta_fd;	     /* RUNTIME/ID/meta, once it was written */
 	const struct pf_tier *tier;
 	struct pf_box *box;
 	struct pf_conn *conn;
@@ -94,15 +94,15 @@ struct pf_sandbox {
 	uint32_t next_exec;
 	uint32_t stale[PF_STALE_MAX]; /* execs that ended and whose groups are still to be removed: chores */
 	unsigned stale_count;
-	bool spare_wanted;       /* a launcher should wait for the next command */
-	struct pf_error broken;  /* code 0: whole */
+	bool spare_wanted;	/* a launcher should wait for the next command */
+	struct pf_error broken; /* code 0: whole */
 	enum pf_cause broken_cause;
-	uint64_t paused_at;      /* ns; 0: runs */
-	char *breaks;            /* test builds: $PF_BREAK */
+	uint64_t paused_at; /* ns; 0: runs */
+	char *breaks;	    /* test builds: $PF_BREAK */
 };
 
 /* rundir.c */
-int pf__rundir_make(struct pf_sandbox *s, struct pf_error *err);      /* directory and lock */
+int pf__rundir_make(struct pf_sandbox *s, struct pf_error *err); /* directory and lock */
 int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err);
 void pf__rundir_remove(struct pf_sandbox *s);
 
@@ -111,25 +111,29 @@ void pf__sandbox_label(struct pf_sandbox *s, const char *const *argv);
 
 /* exec.c */
 struct pf_exec *pf__exec_find(struct pf_sandbox *s, uint32_t id);
-int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned short rows, unsigned short cols,
-		     struct pf_exec **out, struct pf_error *err);
-int pf__exec_go(struct pf_exec *e, struct pf_error *err);             /* PREPARING or SPARE and proved: send START */
-void pf__exec_end_now(struct pf_exec *e, enum pf_cause why);          /* kill, with the cause it will have */
-int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o, struct pf_exec **out, struct pf_error *err);
+int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned short rows,
+		     unsigned short cols, struct pf_exec **out, struct pf_error *err);
+int pf__exec_go(struct pf_exec *e, struct pf_error *err);    /* PREPARING or SPARE and proved: send START */
+void pf__exec_end_now(struct pf_exec *e, enum pf_cause why); /* kill, with the cause it will have */
+int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o, struct pf_exec **out,
+		      struct pf_error *err);
 
-void pf__exec_chores(struct pf_sandbox *s); /* what nobody waits for: done when nothing has happened for a moment */
+void pf__exec_chores(
+	struct pf_sandbox *s); /* what nobody waits for: done when nothing has happened for a moment */
 bool pf__exec_has_chores(const struct pf_sandbox *s);
 
 /* step.c */
 extern const struct pf_conn_ops pf__conn_ops;
-void pf__break_box(struct pf_sandbox *s, enum pf_cause cause, const struct pf_error *why); /* every exec ends with it */
+void pf__break_box(struct pf_sandbox *s, enum pf_cause cause,
+		   const struct pf_error *why); /* every exec ends with it */
 
 /* prove.c: 0, or -EPERM and the reason: cause boundary. Fills e->agree. */
 int pf__prove(struct pf_exec *e, struct pf_error *err);
 
 /* finish.c */
-void pf__finish(struct pf_exec *e);                                   /* make the result of an exec that ended */
-void pf__finish_refused(struct pf_exec *e, enum pf_cause cause, const struct pf_error *why); /* it never started */
+void pf__finish(struct pf_exec *e); /* make the result of an exec that ended */
+void pf__finish_refused(struct pf_exec *e, enum pf_cause cause,
+			const struct pf_error *why); /* it never started */
 int pf__finish_start_failed(struct pf_exec *e, int err_no, uint8_t step);
 
 #endif

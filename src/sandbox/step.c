@@ -14,12 +14,12 @@
 #include "base/str.h"
 #include "sandbox/sandbox.h"
 
-#define MS            1000000ull
-#define DRAIN_NS      (2000 * MS) /* after the first process ended, for its streams to close */
-#define KILL_NS       (3000 * MS) /* after a kill, for init to say that it happened */
-#define LANDLOCK_SCOPES 6             /* the ABI that brought them (Linux 6.12) */
-#define QUIET_MS      1              /* nothing happened for so long: time for chores */
-#define PREPARE_NS    (10000 * MS) /* for init to have a launcher wait */
+#define MS		1000000ull
+#define DRAIN_NS	(2000 * MS)  /* after the first process ended, for its streams to close */
+#define KILL_NS		(3000 * MS)  /* after a kill, for init to say that it happened */
+#define LANDLOCK_SCOPES 6	     /* the ABI that brought them (Linux 6.12) */
+#define QUIET_MS	1	     /* nothing happened for so long: time for chores */
+#define PREPARE_NS	(10000 * MS) /* for init to have a launcher wait */
 
 void pf__break_box(struct pf_sandbox *s, enum pf_cause cause, const struct pf_error *why)
 {
@@ -61,10 +61,13 @@ static int on_welcome(struct pf_sandbox *s, const uint8_t *p, size_t n, struct p
 	s->hello_back = m;
 	s->hello_back.kernel = NULL;
 	if (m.version < PF_PROTO_MIN || m.version > PF_PROTO_MAX)
-		return free(mem), pf_fail(err, -EPROTO, "init speaks a version of the protocol that it was not offered");
+		return free(mem),
+		       pf_fail(err, -EPROTO, "init speaks a version of the protocol that it was not offered");
 	/* init's word, within what the host knows of its own kernel */
-	if (m.landlock_abi > (uint32_t)s->box->receipt.landlock_abi || (m.scoped && m.landlock_abi < LANDLOCK_SCOPES))
-		return free(mem), pf_fail(err, -EPROTO, "init claims a Landlock that the kernel does not have");
+	if (m.landlock_abi > (uint32_t)s->box->receipt.landlock_abi ||
+	    (m.scoped && m.landlock_abi < LANDLOCK_SCOPES))
+		return free(mem),
+		       pf_fail(err, -EPROTO, "init claims a Landlock that the kernel does not have");
 	s->box->receipt.landlock_scoped = m.scoped;
 	s->box->receipt.landlock_abi = (int)m.landlock_abi;
 	free(mem);
@@ -108,7 +111,9 @@ static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_
 		free(mem);
 		if (e && e->state == PF_EXEC_DONE)
 			return 0; /* it was on its way when we ended the exec */
-		return e || err->code ? pf_fail(err, -EPROTO, "init has a launcher wait that nobody asked for") : 0;
+		return e || err->code
+			       ? pf_fail(err, -EPROTO, "init has a launcher wait that nobody asked for")
+			       : 0;
 	}
 	if (e->killed_ns) { /* its launcher was hit before it became the command, and this one replaces it */
 		free(mem);
@@ -119,7 +124,8 @@ static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_
 
 		free(mem);
 		pf__finish(e);
-		return pf_msg_exec_put(&b, e->id) < 0 ? -ENOMEM : pf_conn_send(s->conn, PF_MSG_CANCEL, b.data, b.len);
+		return pf_msg_exec_put(&b, e->id) < 0 ? -ENOMEM
+						      : pf_conn_send(s->conn, PF_MSG_CANCEL, b.data, b.len);
 	}
 	free(e->inside.mem);
 	e->inside = (struct pf_inside){true, m, mem};
@@ -153,7 +159,9 @@ static int on_started(struct pf_sandbox *s, const uint8_t *p, size_t n, struct p
 	if (!e)
 		return err->code;
 	if (e->state != PF_EXEC_STARTING)
-		return e->state == PF_EXEC_DONE ? 0 : pf_fail(err, -EPROTO, "init starts what was not to be started");
+		return e->state == PF_EXEC_DONE
+			       ? 0
+			       : pf_fail(err, -EPROTO, "init starts what was not to be started");
 	e->state = PF_EXEC_RUNNING;
 	return m.err ? pf__finish_start_failed(e, m.err, m.step) : 0;
 }
@@ -200,8 +208,8 @@ static int on_failed(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf
 		return r;
 	pf_printable(m.text, strlen(m.text), text, sizeof(text));
 	free(mem);
-	pf_fail(&why, m.err > 0 && m.err < 4096 ? -m.err : -EIO, "inside the sandbox: %s%s%s", text, m.err > 0 ? ": " : "",
-		m.err > 0 ? strerror(m.err) : "");
+	pf_fail(&why, m.err > 0 && m.err < 4096 ? -m.err : -EIO, "inside the sandbox: %s%s%s", text,
+		m.err > 0 ? ": " : "", m.err > 0 ? strerror(m.err) : "");
 	if (m.exec == 0)
 		return pf_fail(err, why.code, "%s", why.msg);
 	e = of_message(s, m.exec, err);
@@ -255,8 +263,8 @@ static int on_control(void *user, uint16_t type, const uint8_t *body, size_t n, 
 
 /* --- streams ---------------------------------------------------------------------------------- */
 
-/* How many of n more bytes are within the limit on output. What is beyond was written before the command could be ended:
- * it is counted, and goes nowhere. */
+/* How many of n more bytes are within the limit on output. What is beyond was written before the command
+ * could be ended: it is counted, and goes nowhere. */
 static size_t within_limit(const struct pf_exec *e, size_t n)
 {
 	uint64_t had = e->out.total + e->err.total;
@@ -330,7 +338,8 @@ static uint64_t due(const struct pf_exec *e)
 	if (e->box->paused_at || e->state == PF_EXEC_DONE)
 		return at;
 	if (e->state == PF_EXEC_DRAINING)
-		return (e->held[0] && !e->out_eof) || (e->held[1] && !e->err_eof) ? at : e->drain_ns + DRAIN_NS;
+		return (e->held[0] && !e->out_eof) || (e->held[1] && !e->err_eof) ? at
+										  : e->drain_ns + DRAIN_NS;
 	if (e->killed_ns)
 		return e->killed_ns + KILL_NS;
 	if (!e->started_ns)
@@ -463,7 +472,8 @@ int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err)
 	return tick_all(s) || r > 0 ? 1 : 0;
 }
 
-int pf_sandbox_run(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_result **out, struct pf_error *err)
+int pf_sandbox_run(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_result **out,
+		   struct pf_error *err)
 {
 	struct pf_result *result = calloc(1, sizeof(*result));
 	struct pf_exec *e;

@@ -18,7 +18,8 @@ static const struct pf_tier *find(const char *name)
 	return NULL;
 }
 
-/* With one tier in the build there is nothing to probe beforehand: creating it is the proof, and costs nothing twice. */
+/* With one tier in the build there is nothing to probe beforehand: creating it is the proof, and costs
+ * nothing twice. */
 int pf_tier_choose(const struct pf_policy *p, const struct pf_tier **out, char why[200], struct pf_error *err)
 {
 	const char *name = pf_tier_name(p->tier == PF_TIER_AUTO ? PF_TIER_CONTAINER : p->tier);
@@ -27,9 +28,11 @@ int pf_tier_choose(const struct pf_policy *p, const struct pf_tier **out, char w
 	if (!t)
 		return pf_fail(err, -ENOTSUP, "the tier '%s' is not in this build; it has: container", name);
 	if (p->min_tier > PF_TIER_CONTAINER)
-		return pf_fail(err, -EPERM, "min_tier is '%s', and the strongest tier in this build is 'container'",
+		return pf_fail(err, -EPERM,
+			       "min_tier is '%s', and the strongest tier in this build is 'container'",
 			       pf_tier_name(p->min_tier));
-	snprintf(why, 200, "%s", p->tier == PF_TIER_AUTO ? "auto: the strongest tier in this build" : "asked for by name");
+	snprintf(why, 200, "%s",
+		 p->tier == PF_TIER_AUTO ? "auto: the strongest tier in this build" : "asked for by name");
 	*out = t;
 	return 0;
 }

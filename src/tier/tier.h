@@ -21,15 +21,16 @@ struct pf_tier;
 
 /* What a host can do, proved by doing it. */
 struct pf_probe_item {
-	const char *name;        /* "userns", "mount", "proc", "overlay", "seccomp", "landlock", "cgroup" ... static */
+	const char
+		*name; /* "userns", "mount", "proc", "overlay", "seccomp", "landlock", "cgroup" ... static */
 	bool ok;
-	char detail[160];        /* what was seen */
-	char mend[200];          /* the line that would mend it; "" if ok or none is known */
+	char detail[160]; /* what was seen */
+	char mend[200];	  /* the line that would mend it; "" if ok or none is known */
 };
 #define PF_PROBE_ITEMS 24
 struct pf_probe {
-	bool usable;             /* a sandbox with this tier can be made */
-	char why[200];           /* one line: why, or why not */
+	bool usable;   /* a sandbox with this tier can be made */
+	char why[200]; /* one line: why, or why not */
 	struct pf_probe_item items[PF_PROBE_ITEMS];
 	unsigned count;
 };
@@ -38,39 +39,50 @@ struct pf_box_spec {
 	const char *id;
 	const struct pf_policy *policy;
 	const struct pf_dirs *dirs;
-	const char *breaks;      /* PF_BREAK in test builds; "" otherwise */
+	const char *breaks; /* PF_BREAK in test builds; "" otherwise */
 };
 
 /* A sandbox as its tier holds it. The tier allocates it as the first member of its own struct. */
 struct pf_box {
 	const struct pf_tier *tier;
-	int sock;                        /* the host's end; taken by the caller (pf_take_fd) after create */
-	struct pf_msg_hello hello;       /* ready to be sent; strings live as long as the box */
+	int sock;			   /* the host's end; taken by the caller (pf_take_fd) after create */
+	struct pf_msg_hello hello;	   /* ready to be sent; strings live as long as the box */
 	uint32_t command_uid, command_gid; /* inside */
-	uint32_t host_uid, host_gid;       /* the same, as the host sees them */
-	char *command;                   /* one printable line, the first command's; for change sets. The sandbox sets it */
-	char *workspace_at;              /* where the workspace is inside; NULL: none */
-	const char *home, *user;         /* "/home/user" "user"; "/root" "root" */
-	char *tools_path;                /* directories to put before PATH, colon-separated, or NULL */
-	struct pf_receipt receipt;       /* what is known before the first exec: tier, why, limits_by, unenforced, unprotected ... */
-	uint32_t held;                   /* PF_LIMIT_* that something now holds */
+	uint32_t host_uid, host_gid;	   /* the same, as the host sees them */
+	char *command; /* one printable line, the first command's; for change sets. The sandbox sets it */
+	char *workspace_at;	   /* where the workspace is inside; NULL: none */
+	const char *home, *user;   /* "/home/user" "user"; "/root" "root" */
+	char *tools_path;	   /* directories to put before PATH, colon-separated, or NULL */
+	struct pf_receipt receipt; /* what is known before the first exec: tier, why, limits_by, unenforced,
+				      unprotected ... */
+	uint32_t held;		   /* PF_LIMIT_* that something now holds */
 };
 
-struct pf_box_events { int64_t oom, pids, disk; };             /* grown counters; -1 unknown. disk: 1 once no free block or inode */
-struct pf_box_usage { int64_t cpu_ms, peak_memory, processes_peak; const char *source; };
+struct pf_box_events {
+	int64_t oom, pids, disk;
+}; /* grown counters; -1 unknown. disk: 1 once no free block or inode */
+struct pf_box_usage {
+	int64_t cpu_ms, peak_memory, processes_peak;
+	const char *source;
+};
 
 struct pf_tier {
 	const char *name;
 	int (*probe)(struct pf_probe *out, struct pf_error *err);
-	/* Make the wall and start init in it. Limits that the policy requires and the host cannot hold: -EPERM. */
+	/* Make the wall and start init in it. Limits that the policy requires and the host cannot hold:
+	 * -EPERM. */
 	int (*create)(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err);
-	/* create() returns when the wall is being built; this waits until it stands, so that the caller can do its own part meanwhile. */
+	/* create() returns when the wall is being built; this waits until it stands, so that the caller can
+	 * do its own part meanwhile. */
 	int (*settle)(struct pf_box *b, struct pf_error *err);
-	int (*exec_create)(struct pf_box *b, uint32_t exec, struct pf_error *err); /* what must exist before PREPARE */
+	int (*exec_create)(struct pf_box *b, uint32_t exec,
+			   struct pf_error *err); /* what must exist before PREPARE */
 	/* Read about the waiting launcher from outside. ready is init's word, a hint only. */
-	int (*inspect)(struct pf_box *b, uint32_t exec, const struct pf_msg_ready *ready, struct pf_outside *out, struct pf_error *err);
-	void (*exec_kill)(struct pf_box *b, uint32_t exec);    /* all its processes; -> reaped by init */
-	bool (*exec_separate)(const struct pf_box *b);         /* can execs be killed one by one from outside? else one at a time, and REAP */
+	int (*inspect)(struct pf_box *b, uint32_t exec, const struct pf_msg_ready *ready,
+		       struct pf_outside *out, struct pf_error *err);
+	void (*exec_kill)(struct pf_box *b, uint32_t exec); /* all its processes; -> reaped by init */
+	bool (*exec_separate)(const struct pf_box *b); /* can execs be killed one by one from outside? else
+							  one at a time, and REAP */
 	void (*exec_remove)(struct pf_box *b, uint32_t exec);
 	void (*events)(struct pf_box *b, uint32_t exec, struct pf_box_events *out);
 	void (*usage)(struct pf_box *b, uint32_t exec, struct pf_box_usage *out);
@@ -79,9 +91,10 @@ struct pf_tier {
 	void (*doom)(struct pf_box *b);
 	/* The same, and wait: afterwards nothing runs. */
 	void (*stop)(struct pf_box *b);
-	/* After stop: the change set of the cow workspace. Counts in *out; nothing kept if nothing changed. */
+	/* After stop: the change set of the cow workspace. Counts in *out; nothing kept if nothing changed.
+	 */
 	int (*collect)(struct pf_box *b, int changes_fd, struct pf_changeset *out, struct pf_error *err);
-	void (*destroy)(struct pf_box *b);                     /* stop, remove every trace, free; NULL is fine */
+	void (*destroy)(struct pf_box *b); /* stop, remove every trace, free; NULL is fine */
 	/* Lines for RUNTIME/ID/meta, so that a sweep can remove what is left after a kill -9. */
 	void (*describe)(const struct pf_box *b, struct pf_buf *lines);
 };
@@ -90,7 +103,9 @@ extern const struct pf_tier pf_tier_container;
 
 /* The tiers of this build, strongest first; NULL-terminated. */
 extern const struct pf_tier *const pf_tiers[];
-/* auto: the strongest usable; a name: that one, or -ENOTSUP with the reason and the mend. *why is one line for the receipt. */
-int pf_tier_choose(const struct pf_policy *p, const struct pf_tier **out, char why[200], struct pf_error *err);
+/* auto: the strongest usable; a name: that one, or -ENOTSUP with the reason and the mend. *why is one line
+ * for the receipt. */
+int pf_tier_choose(const struct pf_policy *p, const struct pf_tier **out, char why[200],
+		   struct pf_error *err);
 
 #endif

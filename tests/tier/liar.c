@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pinfold-init that lies: the real one, with some of the functions that it calls wrapped by the linker (--wrap; the makefile
- * finds the names here). Which lie it tells stands in the program file itself, behind a mark: test_liar.py makes a copy of the
- * file for each lie. Nothing else can be handed to it: it is started without arguments and environment, by a descriptor, in
- * a root of its own.
+ * A pinfold-init that lies: the real one, with some of the functions that it calls wrapped by the linker
+ * (--wrap; the makefile finds the names here). Which lie it tells stands in the program file itself, behind a
+ * mark: test_liar.py makes a copy of the file for each lie. Nothing else can be handed to it: it is started
+ * without arguments and environment, by a descriptor, in a root of its own.
  *
- * The host must end each in a bounded time, with cause boundary or error, leave nothing behind, and never put into a
- * receipt more than what holds.
+ * The host must end each in a bounded time, with cause boundary or error, leave nothing behind, and never put
+ * into a receipt more than what holds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +59,8 @@ static void raw_header(uint32_t length, uint16_t type, uint16_t flags, uint32_t 
 {
 	uint8_t head[PF_FRAME_HEADER];
 
-	pf_frame_put(&(struct pf_frame){.length = length, .type = type, .flags = flags, .stream = stream}, head);
+	pf_frame_put(&(struct pf_frame){.length = length, .type = type, .flags = flags, .stream = stream},
+		     head);
 	raw(head, sizeof(head));
 }
 
@@ -160,7 +161,8 @@ static int send_failed(struct pf_conn *c, uint32_t exec, int32_t err, const char
 
 static char *escapes(void)
 {
-	static const char one[] = "\033]0;owned\007\033[2J\033[31m\xe2\x80\xae\x9b" "1m\r\nfake: line\n";
+	static const char one[] = "\033]0;owned\007\033[2J\033[31m\xe2\x80\xae\x9b"
+				  "1m\r\nfake: line\n";
 	static char text[4096];
 	size_t i;
 
@@ -350,7 +352,7 @@ static int send_ready(struct pf_conn *c, const void *body, size_t n)
 			m.tries[i].attempt = PF_TRY_MOUNT, m.tries[i].err = EPERM;
 	if (lie("ready_escapes"))
 		for (i = 0; i < m.try_count; i++)
-			m.tries[i].detail = (char *)(uintptr_t)"\033[2J\033]0;owned\007";
+			m.tries[i].detail = (char *)(uintptr_t) "\033[2J\033]0;owned\007";
 	if (lie("exited_before_start"))
 		say_exited(c, 1, 0, 0);
 	if (lie("started_before_start"))
@@ -473,7 +475,8 @@ int __wrap_pf_filter_load(const struct sock_filter *insns, size_t n, struct pf_e
 	static int calls;
 
 	calls++;
-	if (lie("omits_seccomp") || (lie("omits_first_filter") && calls == 1) || (lie("omits_second_filter") && calls == 2))
+	if (lie("omits_seccomp") || (lie("omits_first_filter") && calls == 1) ||
+	    (lie("omits_second_filter") && calls == 2))
 		return 0;
 	return __real_pf_filter_load(insns, n, err);
 }
@@ -515,7 +518,9 @@ int __real_setresuid(uid_t r, uid_t e, uid_t s);
 int __wrap_setresuid(uid_t r, uid_t e, uid_t s);
 int __wrap_setresuid(uid_t r, uid_t e, uid_t s)
 {
-	return lie("omits_uid") || lie("omits_identity") ? 0 : __real_setresuid(r, e, lie("omits_saved_uid") ? (uid_t)-1 : s);
+	return lie("omits_uid") || lie("omits_identity")
+		       ? 0
+		       : __real_setresuid(r, e, lie("omits_saved_uid") ? (uid_t)-1 : s);
 }
 
 int __real_setresgid(gid_t r, gid_t e, gid_t s);

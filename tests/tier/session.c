@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A live sandbox over the public API: many commands in it, hostile ones too, files, pause. Driven by test_session.py:
+ * A live sandbox over the public API: many commands in it, hostile ones too, files, pause. Driven by
+ * test_session.py:
  *
  *   session --list                          the names of the cases
  *   session CASE STATE RUNTIME LIBEXEC [POLICY OPTION VALUE]...
@@ -18,14 +19,14 @@
 
 #include "pinfold.h"
 
-#define SECONDS(n) ((uint64_t)(n) * 1000000000u)
+#define SECONDS(n) ((uint64_t)(n)*1000000000u)
 
 static struct pf_places places;
 static struct pf_policy *policy;
 static struct pf_sandbox *box;
 static struct pf_error err;
 
-#define CHECK(cond) check((cond), #cond, __LINE__)
+#define CHECK(cond)   check((cond), #cond, __LINE__)
 #define CHECK_R(call) check_r((call), #call, __LINE__)
 
 static void check(bool ok, const char *what, int line)
@@ -96,7 +97,8 @@ static void expect(const char *script, const char *out)
 	struct pf_exec *e = start(script);
 	const struct pf_result *r = await(e);
 
-	if (strcmp(pf_result_cause(r), "exited") != 0 || pf_result_exit_code(r) != 0 || strcmp(pf_result_text(r), out) != 0) {
+	if (strcmp(pf_result_cause(r), "exited") != 0 || pf_result_exit_code(r) != 0 ||
+	    strcmp(pf_result_text(r), out) != 0) {
 		char *json = pf_result_to_json(r, 0);
 
 		printf("`%s`: %.600s\n", script, json ? json : "?");
@@ -167,7 +169,8 @@ static void several_commands(void)
 
 static void run_and_results(void)
 {
-	const char *no[] = {"no-such-command", NULL}, *dies[] = {"sh", "-c", "echo out; echo err >&2; kill -9 $$", NULL};
+	const char *no[] = {"no-such-command", NULL},
+		   *dies[] = {"sh", "-c", "echo out; echo err >&2; kill -9 $$", NULL};
 	struct pf_result *r;
 
 	create();
@@ -214,16 +217,19 @@ static void concurrent_commands(void)
 	if (!has_groups())
 		skip("one command at a time without control groups");
 	for (i = 0; i < N; i++) {
-		snprintf(script, sizeof(script), "mkfifo /tmp/f%d; read x < /tmp/f%d; echo $x; exit %d", i, i, i);
+		snprintf(script, sizeof(script), "mkfifo /tmp/f%d; read x < /tmp/f%d; echo $x; exit %d", i, i,
+			 i);
 		e[i] = start(script);
 	}
 	/* in the opposite order, so that each really waits for its own */
 	for (i = N - 1; i >= 0; i--) {
-		snprintf(script, sizeof(script), "until [ -p /tmp/f%d ]; do :; done; echo v%d > /tmp/f%d", i, i, i);
+		snprintf(script, sizeof(script), "until [ -p /tmp/f%d ]; do :; done; echo v%d > /tmp/f%d", i,
+			 i, i);
 		expect(script, "");
 		await(e[i]);
 		snprintf(want, sizeof(want), "v%d\n", i);
-		CHECK(pf_result_exit_code(pf_exec_result(e[i])) == i && strcmp(pf_result_text(pf_exec_result(e[i])), want) == 0);
+		CHECK(pf_result_exit_code(pf_exec_result(e[i])) == i &&
+		      strcmp(pf_result_text(pf_exec_result(e[i])), want) == 0);
 	}
 	for (i = 0; i < N; i++)
 		pf_exec_end(e[i]);
@@ -240,7 +246,8 @@ static void too_many_commands(void)
 		skip("one command at a time without control groups");
 	while (n < 200 && pf_exec_start(box, &(struct pf_exec_options){.argv = argv}, &e[n], &err) == 0)
 		n++;
-	CHECK(n >= 50); /* init's table holds 60; whatever is beyond is refused by name, here or in its result */
+	CHECK(n >=
+	      50); /* init's table holds 60; whatever is beyond is refused by name, here or in its result */
 	for (i = 0; i < n; i++)
 		pf_exec_kill(e[i]);
 	for (i = 0; i < n; i++) {
@@ -259,7 +266,8 @@ static void one_is_killed_and_the_other_goes_on(void)
 	create();
 	if (!has_groups())
 		skip("one command at a time without control groups");
-	a = start_with("setsid sh -c 'echo on; sleep 3600' & sleep 3600", (struct pf_exec_options){.output = output_flag, .user = &got});
+	a = start_with("setsid sh -c 'echo on; sleep 3600' & sleep 3600",
+		       (struct pf_exec_options){.output = output_flag, .user = &got});
 	b = start("read x < /dev/null; until [ -e /tmp/go ]; do sleep 0.01; done; echo went on");
 	await_output(&got, 3);
 	pf_exec_kill(a);
@@ -278,7 +286,8 @@ static void killed_at_once(void)
 	int i;
 
 	create();
-	for (i = 0; i < 20; i++) { /* before its launcher is ready, while it is looked at, after it was started */
+	for (i = 0; i < 20;
+	     i++) { /* before its launcher is ready, while it is looked at, after it was started */
 		struct pf_exec *e = start("sleep 3600");
 		int steps = i;
 
@@ -322,8 +331,8 @@ static void destroyed_while_it_runs(void)
 
 /* --- a launcher that waits is attacked ---------------------------------------------------- */
 
-/* The second command prepares a waiting launcher for the third; what the second does to every process it may reach
- * must not keep the third from being run. */
+/* The second command prepares a waiting launcher for the third; what the second does to every process it may
+ * reach must not keep the third from being run. */
 static void with_a_waiting_launcher(const char *attack)
 {
 	uint64_t begun;
@@ -354,7 +363,8 @@ static void stop_all(void)
 
 static void kill_all_again_and_again(void)
 {
-	with_a_waiting_launcher("i=0; while [ $i -lt 30 ]; do (trap '' TERM; kill -9 -1) 2>/dev/null; i=$((i+1)); done; exit 0");
+	with_a_waiting_launcher("i=0; while [ $i -lt 30 ]; do (trap '' TERM; kill -9 -1) 2>/dev/null; "
+				"i=$((i+1)); done; exit 0");
 }
 
 static void kill_while_another_starts(void)
@@ -366,7 +376,8 @@ static void kill_while_another_starts(void)
 	if (!has_groups())
 		skip("one command at a time without control groups");
 	for (i = 0; i < 5; i++) {
-		killer = start("i=0; while [ $i -lt 20 ]; do python3 -c 'import os; os.kill(-1, 9)'; i=$((i+1)); done");
+		killer = start("i=0; while [ $i -lt 20 ]; do python3 -c 'import os; os.kill(-1, 9)'; "
+			       "i=$((i+1)); done");
 		e = start("echo survived");
 		await(e);
 		/* it may have been hit itself; but it ends, and truthfully */
@@ -385,7 +396,8 @@ static void left_behind(void)
 		"setsid sleep 3600 & echo x",
 		"nohup sleep 3600 >/dev/null 2>&1 & echo x",
 		"(setsid sh -c 'sleep 3600 & sleep 3600 & wait' &) ; echo x",
-		"python3 -c 'import os,sys,time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(3600)'; echo x",
+		"python3 -c 'import os,sys,time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): "
+		"os._exit(0)\ntime.sleep(3600)'; echo x",
 		"sh -c 'trap \"\" TERM INT HUP; while :; do sleep 1; done' & echo x",
 	};
 	size_t i;
@@ -451,7 +463,8 @@ static void held_output(void)
 	size_t got = 0;
 
 	create();
-	e = start_with("yes | head -c 200000; echo up >&2", (struct pf_exec_options){.output = output_flag, .user = &got});
+	e = start_with("yes | head -c 200000; echo up >&2",
+		       (struct pf_exec_options){.output = output_flag, .user = &got});
 	pf_exec_hold(e, PF_STDOUT, 1);
 	until = now_ns() + SECONDS(3);
 	while (now_ns() < until)
@@ -483,19 +496,22 @@ static void environment_and_directory(void)
 
 	create();
 	expect("env | grep -v -e ^PWD= -e ^OLDPWD= -e ^SHLVL= -e ^_= | sort",
-	       "HOME=/home/user\nLANG=C.UTF-8\nPATH=/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games\nUSER=user\n");
+	       "HOME=/home/user\nLANG=C.UTF-8\nPATH=/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/"
+	       "games\nUSER=user\n");
 	e = start_with("echo $A/$B/$LANG/$USER; pwd", (struct pf_exec_options){.env = env, .cwd = "/tmp"});
 	await(e);
 	CHECK(strcmp(pf_result_text(pf_exec_result(e)), "1/two words/C/user\n/tmp\n") == 0);
 	pf_exec_end(e);
-	expect("mkdir /tmp/p; printf '#!/bin/sh\\necho tool $1\\n' > /tmp/p/mytool; chmod 755 /tmp/p/mytool", "");
+	expect("mkdir /tmp/p; printf '#!/bin/sh\\necho tool $1\\n' > /tmp/p/mytool; chmod 755 /tmp/p/mytool",
+	       "");
 	CHECK_R(pf_sandbox_run(box, &(struct pf_exec_options){.argv = tool, .env = env}, &r, &err));
 	CHECK(strcmp(pf_result_text(r), "tool x\n") == 0);
 	pf_result_destroy(r);
 	CHECK_R(pf_sandbox_run(box, &(struct pf_exec_options){.argv = tool}, &r, &err));
 	CHECK(pf_result_exit_code(r) == 127);
 	pf_result_destroy(r);
-	CHECK_R(pf_sandbox_run(box, &(struct pf_exec_options){.argv = tool, .env = env, .cwd = "/nowhere"}, &r, &err));
+	CHECK_R(pf_sandbox_run(box, &(struct pf_exec_options){.argv = tool, .env = env, .cwd = "/nowhere"},
+			       &r, &err));
 	CHECK(strcmp(pf_result_cause(r), "error") == 0);
 	pf_result_destroy(r);
 }
@@ -549,7 +565,9 @@ static void events_belong_to_one_command(void)
 static void nothing_is_inherited(void)
 {
 	create();
-	expect("ulimit -n 50; ulimit -f 1; umask 0; cd /; export X=1; taskset -p 1 $$ >/dev/null; renice 19 $$ >/dev/null; exec sleep 0", "");
+	expect("ulimit -n 50; ulimit -f 1; umask 0; cd /; export X=1; taskset -p 1 $$ >/dev/null; renice 19 "
+	       "$$ >/dev/null; exec sleep 0",
+	       "");
 	expect("ulimit -n; ulimit -f; umask; echo $X; pwd; nice", "1024\nunlimited\n0022\n\n/home/user\n0\n");
 	expect("grep -c . /proc/self/status >/dev/null; ls /proc/self/fd | wc -l", "4\n");
 }
@@ -566,7 +584,8 @@ static void pause_stops_clocks(void)
 
 	create();
 	e = start_with("echo up; sleep 0.6; echo on; exit 4",
-		       (struct pf_exec_options){.output = output_flag, .user = &got, .wall_ms = 1500, .idle_ms = 1200});
+		       (struct pf_exec_options){
+			       .output = output_flag, .user = &got, .wall_ms = 1500, .idle_ms = 1200});
 	await_output(&got, 3);
 	if (pf_sandbox_pause(box, &err) < 0) {
 		CHECK(err.code == -EOPNOTSUPP);
@@ -642,7 +661,8 @@ static void files(void)
 	CHECK(n == 5 && memcmp(data, "ab\0cd", 5) == 0);
 	free(data);
 	CHECK_R(pf_file_stat(box, "/tmp/a", &st, &err));
-	CHECK(S_ISREG(st.mode) && (st.mode & 07777) == 0644 && st.uid == 1000 && st.gid == 1000 && st.size == 5);
+	CHECK(S_ISREG(st.mode) && (st.mode & 07777) == 0644 && st.uid == 1000 && st.gid == 1000 &&
+	      st.size == 5);
 	CHECK(st.mtime_ns > 1500000000ll * 1000000000);
 	CHECK_R(pf_file_mkdir(box, "/tmp/d", &err));
 	CHECK_R(pf_file_stat(box, "/tmp/d", &st, &err));
@@ -702,7 +722,9 @@ static void files_that_are_not_files(void)
 	size_t n;
 
 	create();
-	expect("mkfifo /tmp/fifo; ln -s /tmp/target /tmp/link; ln -s /tmp/none /tmp/dangling; ln -s loop /tmp/loop; echo t > /tmp/target", "");
+	expect("mkfifo /tmp/fifo; ln -s /tmp/target /tmp/link; ln -s /tmp/none /tmp/dangling; ln -s loop "
+	       "/tmp/loop; echo t > /tmp/target",
+	       "");
 	CHECK(pf_file_read(box, "/tmp/fifo", 10, &data, &n, &err) < 0);
 	CHECK(pf_file_write(box, "/tmp/fifo", "x", 1, &err) < 0);
 	CHECK(file_is("/tmp/link", "t\n"));
@@ -713,7 +735,9 @@ static void files_that_are_not_files(void)
 	CHECK_R(pf_file_remove(box, "/tmp/link", &err));
 	CHECK(file_is("/tmp/target", "t\n"));
 	CHECK_R(pf_file_remove(box, "/tmp/fifo", &err));
-	expect("mkdir -p /tmp/tree/a/b; ln -s /tmp/target /tmp/tree/a/l; ln -s / /tmp/tree/root; mkfifo /tmp/tree/f", "");
+	expect("mkdir -p /tmp/tree/a/b; ln -s /tmp/target /tmp/tree/a/l; ln -s / /tmp/tree/root; mkfifo "
+	       "/tmp/tree/f",
+	       "");
 	CHECK_R(pf_file_remove(box, "/tmp/tree", &err));
 	CHECK(file_is("/tmp/target", "t\n"));
 	CHECK(now_ns() - begun < SECONDS(20)); /* a FIFO has no end: nothing waited for one */
@@ -753,7 +777,10 @@ static void files_listed(void)
 	CHECK(l.count == 5);
 	for (i = 0; i < 5; i++) {
 		const char *n = l.names[i];
-		char want = strcmp(n, "d") == 0 ? 'd' : strcmp(n, "l") == 0 ? 'l' : strcmp(n, "p") == 0 ? '?' : 'f';
+		char want = strcmp(n, "d") == 0	  ? 'd'
+			    : strcmp(n, "l") == 0 ? 'l'
+			    : strcmp(n, "p") == 0 ? '?'
+						  : 'f';
 
 		CHECK(l.types[i] == want);
 	}
@@ -774,7 +801,8 @@ static void the_last_word(void)
 	await(e);
 	CHECK(strcmp(pf_result_text(pf_exec_result(e)), "tried\n") == 0);
 	pf_exec_end(e);
-	expect("cat /proc/1/environ /proc/1/maps 2>/dev/null | wc -c; ls /proc/1/fd 2>/dev/null | wc -l", "0\n0\n");
+	expect("cat /proc/1/environ /proc/1/maps 2>/dev/null | wc -c; ls /proc/1/fd 2>/dev/null | wc -l",
+	       "0\n0\n");
 	expect("echo fine", "fine\n");
 }
 
@@ -794,7 +822,8 @@ static void init_dies(void)
 	CHECK(fscanf(f, "%d", &init) == 1 && init > 1);
 	fclose(f);
 	expect("echo one", "one\n");
-	e = start_with("echo up; sleep 3600", (struct pf_exec_options){.output = output_flag, .user = &got, .want_stdin = 1});
+	e = start_with("echo up; sleep 3600",
+		       (struct pf_exec_options){.output = output_flag, .user = &got, .want_stdin = 1});
 	await_output(&got, 3);
 	while (pf_exec_stdin_room(e) && pf_exec_stdin(e, big, pf_exec_stdin_room(e), &err) == 0)
 		;
@@ -841,15 +870,41 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-#define CASE(f) {#f, f}
-	CASE(several_commands), CASE(run_and_results), CASE(wrong_calls), CASE(concurrent_commands),
-	CASE(too_many_commands), CASE(one_is_killed_and_the_other_goes_on), CASE(killed_at_once),
-	CASE(ended_without_waiting), CASE(destroyed_while_it_runs), CASE(kill_all), CASE(stop_all),
-	CASE(kill_all_again_and_again), CASE(kill_while_another_starts), CASE(left_behind), CASE(stdin_and_signals),
-	CASE(stdin_closed_at_once), CASE(held_output), CASE(environment_and_directory), CASE(limits_of_a_call),
-	CASE(events_belong_to_one_command), CASE(nothing_is_inherited), CASE(pause_stops_clocks),
-	CASE(killed_while_paused), CASE(files), CASE(files_refused), CASE(files_large), CASE(files_that_are_not_files),
-	CASE(files_listed), CASE(the_last_word), CASE(init_dies), CASE(lies_about_files),
+#define CASE(f)                                                                                              \
+	{                                                                                                    \
+#f, f                                                                                        \
+	}
+	CASE(several_commands),
+	CASE(run_and_results),
+	CASE(wrong_calls),
+	CASE(concurrent_commands),
+	CASE(too_many_commands),
+	CASE(one_is_killed_and_the_other_goes_on),
+	CASE(killed_at_once),
+	CASE(ended_without_waiting),
+	CASE(destroyed_while_it_runs),
+	CASE(kill_all),
+	CASE(stop_all),
+	CASE(kill_all_again_and_again),
+	CASE(kill_while_another_starts),
+	CASE(left_behind),
+	CASE(stdin_and_signals),
+	CASE(stdin_closed_at_once),
+	CASE(held_output),
+	CASE(environment_and_directory),
+	CASE(limits_of_a_call),
+	CASE(events_belong_to_one_command),
+	CASE(nothing_is_inherited),
+	CASE(pause_stops_clocks),
+	CASE(killed_while_paused),
+	CASE(files),
+	CASE(files_refused),
+	CASE(files_large),
+	CASE(files_that_are_not_files),
+	CASE(files_listed),
+	CASE(the_last_word),
+	CASE(init_dies),
+	CASE(lies_about_files),
 };
 
 int main(int argc, char **argv)

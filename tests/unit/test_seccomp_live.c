@@ -274,14 +274,10 @@ static void test_programs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_init_extras),
-		cmocka_unit_test(test_core_limit),
-		cmocka_unit_test(test_sockets),
-		cmocka_unit_test(test_terminal),
-		cmocka_unit_test(test_namespaces),
-		cmocka_unit_test(test_nodes),
-		cmocka_unit_test(test_small_things),
-		cmocka_unit_test(test_foreign_calls_kill),
+		cmocka_unit_test(test_init_extras),  cmocka_unit_test(test_core_limit),
+		cmocka_unit_test(test_sockets),	     cmocka_unit_test(test_terminal),
+		cmocka_unit_test(test_namespaces),   cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_small_things), cmocka_unit_test(test_foreign_calls_kill),
 		cmocka_unit_test(test_programs),
 	};
 

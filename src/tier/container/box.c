@@ -47,7 +47,8 @@ static bool is_full(int fd)
 {
 	struct statvfs v;
 
-	return fd >= 0 && fstatvfs(fd, &v) == 0 && ((v.f_blocks && v.f_bfree == 0) || (v.f_files && v.f_ffree == 0));
+	return fd >= 0 && fstatvfs(fd, &v) == 0 &&
+	       ((v.f_blocks && v.f_bfree == 0) || (v.f_files && v.f_ffree == 0));
 }
 
 static void events(struct pf_box *b, uint32_t exec, struct pf_box_events *out)
@@ -96,7 +97,8 @@ void pf__container_stop(struct pf_box *b)
 	struct pf_container *c = of(b);
 
 	doom(b);
-	pf_cgroup_thaw_killed(c->cgroup); /* init's end waits for everybody's, and a frozen v1 task has none */
+	pf_cgroup_thaw_killed(
+		c->cgroup); /* init's end waits for everybody's, and a frozen v1 task has none */
 	if (c->init_pid > 0) {
 		while (waitpid(c->init_pid, NULL, 0) < 0 && errno == EINTR)
 			;

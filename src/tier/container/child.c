@@ -7,6 +7,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,8 +21,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <grp.h>
-#include <linux/capability.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -34,8 +34,8 @@
 /* What init and its launchers need over their own user namespace: to change ids and empty sets for a
  * command, to kill other uids' processes, and to give each exec a cgroup namespace (CAP_SYS_ADMIN; the first
  * filter refuses everything else that it would allow). */
-#define INIT_CAPS                                                                                     \
-	(CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SETPCAP) | CAP(CAP_KILL) | CAP(CAP_SYS_ADMIN) | \
+#define INIT_CAPS                                                                                            \
+	(CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SETPCAP) | CAP(CAP_KILL) | CAP(CAP_SYS_ADMIN) |         \
 	 CAP(CAP_SYS_RESOURCE))
 
 static int loopback_up(struct pf_error *err)
@@ -73,8 +73,8 @@ struct init_fds {
 	int sync;    /* to say why it did not */
 };
 
-/* The protocol's socket to 3, the execs directories of each cgroup hierarchy from 4 on, then what is needed until the
- * execve. Everything else is closed. */
+/* The protocol's socket to 3, the execs directories of each cgroup hierarchy from 4 on, then what is needed
+ * until the execve. Everything else is closed. */
 static int arrange_fds(const struct pf_child_args *a, struct init_fds *out, struct pf_error *err)
 {
 	int want[PF_CG_HIERARCHIES + 3], n = 0, program = -1, i;
@@ -140,8 +140,9 @@ static int await_map(const struct pf_child_args *a, struct pf_error *err)
 	return 0;
 }
 
-/* Watches are charged to the user who made the user namespace, the caller: a sandbox gets a share of them, not all
- * (Documentation/admin-guide/sysctl/user.rst). Best effort: a kernel without these files has no such count. */
+/* Watches are charged to the user who made the user namespace, the caller: a sandbox gets a share of them,
+ * not all (Documentation/admin-guide/sysctl/user.rst). Best effort: a kernel without these files has no such
+ * count. */
 static void share_watches(void)
 {
 	pf_write_file(AT_FDCWD, "/proc/sys/user/max_inotify_instances", "64");
@@ -170,7 +171,8 @@ static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf
 		return root;
 	if ((r = pf__handoff_send(a->sync, &hand, err)) < 0)
 		return r;
-	if (pf__broken(breaks, "root")) /* until the pivot the temporary files lie on the old /dev, and a user's layers */
+	if (pf__broken(breaks, "root")) /* until the pivot the temporary files lie on the old /dev, and a
+					   user's layers */
 		for (r = 0; r < (!a->who->host_root && a->ws->mode != PF_WS_NONE ? 2 : 1); r++)
 			umount2("/dev", MNT_DETACH);
 	else if ((r = pf_mount_pivot(root, err)) < 0)
@@ -186,8 +188,8 @@ static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf
 	return arrange_fds(a, fds, err);
 }
 
-/* execve keeps only what is ignored, and the mask. By system call: libc keeps the signals from 32 on to itself, and a caller
- * may have them ignored too. */
+/* execve keeps only what is ignored, and the mask. By system call: libc keeps the signals from 32 on to
+ * itself, and a caller may have them ignored too. */
 static void reset_signals(void)
 {
 	struct {
@@ -233,7 +235,8 @@ void pf__child_main(const struct pf_child_args *a)
 	if (r == 0)
 		r = pf_caps_ambient(init_caps(a), &err);
 	if (r == 0) {
-		/* cleared by the change of credentials: the second line behind end of file on the socket (prctl(2)) */
+		/* cleared by the change of credentials: the second line behind end of file on the socket
+		 * (prctl(2)) */
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		syscall(SYS_execveat, fds.program, "", argv, pf_san_env(), AT_EMPTY_PATH);
 		pf_fail_errno(&err, "cannot start pinfold-init");

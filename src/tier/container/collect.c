@@ -19,8 +19,8 @@
 #include "linux/mount.h"
 #include "tier/container/container.h"
 
-/* Possible only once init was executed inside (before, the kernel shows an unprivileged caller nothing of it), and as
- * long as it lives: so at the first look at a launcher. */
+/* Possible only once init was executed inside (before, the kernel shows an unprivileged caller nothing of
+ * it), and as long as it lives: so at the first look at a launcher. */
 void pf__collect_hold(struct pf_container *c)
 {
 	char path[64];
@@ -55,9 +55,11 @@ struct counts {
 	bool truncated;
 };
 
-static int collect_here(struct pf_container *c, int changes_fd, struct pf_changeset *out, struct pf_error *err)
+static int collect_here(struct pf_container *c, int changes_fd, struct pf_changeset *out,
+			struct pf_error *err)
 {
-	PF_AUTO_CLOSE int upper = openat(c->ws.scratch_fd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	PF_AUTO_CLOSE int upper =
+		openat(c->ws.scratch_fd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	struct pf_collect what;
 
 	if (upper < 0)
@@ -79,7 +81,8 @@ static void helper(struct pf_container *c, int changes_fd, int sock)
 	_exit(write(sock, &n, sizeof(n)) == (ssize_t)sizeof(n) ? 0 : 1);
 }
 
-static int collect_in_helper(struct pf_container *c, int changes_fd, struct pf_changeset *out, struct pf_error *err)
+static int collect_in_helper(struct pf_container *c, int changes_fd, struct pf_changeset *out,
+			     struct pf_error *err)
 {
 	struct counts n;
 	int pair[2];
@@ -118,5 +121,6 @@ int pf__container_collect(struct pf_box *b, int changes_fd, struct pf_changeset 
 		return pf_fail(err, -EBUSY, "the sandbox still runs");
 	if (!c->who.host_root && c->userns_fd < 0)
 		return pf_fail(err, -EIO, "the sandbox died before it ran anything");
-	return c->who.host_root ? collect_here(c, changes_fd, out, err) : collect_in_helper(c, changes_fd, out, err);
+	return c->who.host_root ? collect_here(c, changes_fd, out, err)
+				: collect_in_helper(c, changes_fd, out, err);
 }

@@ -22,12 +22,13 @@
 #include "linux/mount.h"
 #include "tier/container/container.h"
 
-#define CLONE_NEWTIME_     0x00000080ull
+#define CLONE_NEWTIME_	   0x00000080ull
 #define CLONE_INTO_CGROUP_ 0x200000000ull
-#define SAFE               (PF_MNT_NOSUID | PF_MNT_NODEV)
+#define SAFE		   (PF_MNT_NOSUID | PF_MNT_NODEV)
 
 struct clone_args_ {
-	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+		set_tid_size, cgroup;
 };
 
 #ifdef PF_BREAK_BUILD
@@ -43,7 +44,8 @@ bool pf__broken(const char *breaks, const char *name)
 #endif
 
 /* The groups and copies of their execs directories. */
-static int add_cgroups(struct pf_sources *s, struct pf_container *c, const struct pf_policy *p, struct pf_error *err)
+static int add_cgroups(struct pf_sources *s, struct pf_container *c, const struct pf_policy *p,
+		       struct pf_error *err)
 {
 	const char *paths[PF_CG_HIERARCHIES];
 	bool v2[PF_CG_HIERARCHIES];
@@ -107,9 +109,11 @@ static int clone_failed(struct pf_error *err)
 
 	if (code == -EPERM || code == -EACCES)
 		return pf_fail(err, -ENOTSUP,
-			       "this host refuses new namespaces to this user: `pinfold doctor` tells what would mend it");
+			       "this host refuses new namespaces to this user: `pinfold doctor` tells what "
+			       "would mend it");
 	if (code == -ENOSPC)
-		return pf_fail(err, -ENOTSUP, "no more user namespaces: raise /proc/sys/user/max_user_namespaces");
+		return pf_fail(err, -ENOTSUP,
+			       "no more user namespaces: raise /proc/sys/user/max_user_namespaces");
 	errno = -code;
 	return pf_fail_errno(err, "cannot clone into new namespaces");
 }
@@ -122,7 +126,8 @@ static int let_go(struct pf_container *c, const struct pf_child_args *args, stru
 		return 0;
 	if ((r = pf__identity_write(&c->who, c->init_pid, err)) < 0)
 		return r;
-	return write(c->sync, "m", 1) == 1 ? 0 : pf_fail(err, -EPIPE, "the sandbox's first process died at once");
+	return write(c->sync, "m", 1) == 1 ? 0
+					   : pf_fail(err, -EPIPE, "the sandbox's first process died at once");
 }
 
 static int give_groups(struct pf_container *c, const struct pf_policy *p, struct pf_error *err)
@@ -154,7 +159,8 @@ int pf__container_settle(struct pf_box *b, struct pf_error *err)
 	return 0;
 }
 
-/* While it lives its /etc is in use: who makes a newer copy leaves one alone that is locked (image/host.h). */
+/* While it lives its /etc is in use: who makes a newer copy leaves one alone that is locked (image/host.h).
+ */
 static int hold_image(struct pf_container *c, const struct pf_host_image *image, struct pf_error *err)
 {
 	c->image_lock = open(image->etc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -191,7 +197,8 @@ static struct pf_container *new_container(const struct pf_box_spec *spec)
 	c->box.sock = c->init_pidfd = c->userns_fd = c->temp_fd = c->sync = c->image_lock = c->who.lock = -1;
 	c->ws = (struct pf_workspace_plan){.fd = -1, .scratch_fd = -1, .overlay_fd = -1};
 	c->id = strdup(spec->id);
-	c->protect = spec->policy->protect; /* borrowed: the sandbox keeps its policy for as long as its box */
+	c->protect =
+		spec->policy->protect; /* borrowed: the sandbox keeps its policy for as long as its box */
 	c->box.user = spec->policy->user_root ? "root" : "user";
 	c->box.home = spec->policy->user_root ? "/root" : "/home/user";
 	return c;
@@ -204,7 +211,8 @@ static int plan(struct pf_container *c, const struct pf_box_spec *spec, struct p
 	int r;
 
 	if (p->root_cow)
-		return pf_fail(err, -ENOTSUP, "\"root\": \"cow\" needs an image of its own; the host image is read-only");
+		return pf_fail(err, -ENOTSUP,
+			       "\"root\": \"cow\" needs an image of its own; the host image is read-only");
 	if ((r = pf__identity_decide(p, c->id, spec->dirs->runtime, &c->who, err)) < 0)
 		return r;
 	break_identity(spec->breaks, &c->who);
@@ -213,19 +221,23 @@ static int plan(struct pf_container *c, const struct pf_box_spec *spec, struct p
 	if (c->ws.at && !(c->box.workspace_at = strdup(c->ws.at)))
 		return pf_fail(err, -ENOMEM, "out of memory");
 	c->box.tools_path = pf__tools_path(p);
-	/* v2: the child is cloned into its group. v1: each group is some tens of microseconds that pass while the child works. */
-	c->late_groups = c->who.host_root && !pf_cgroup_wants_v2(&(struct pf_cg_limits){.cpu_milli = p->limits.cpu_milli});
+	/* v2: the child is cloned into its group. v1: each group is some tens of microseconds that pass while
+	 * the child works. */
+	c->late_groups = c->who.host_root &&
+			 !pf_cgroup_wants_v2(&(struct pf_cg_limits){.cpu_milli = p->limits.cpu_milli});
 	return 0;
 }
 
-/* What is shown. As root all of it is made here, while the child already builds; as a user the child opens it. */
-static int show(struct pf_container *c, const struct pf_box_spec *spec, struct pf_sources *sources, struct pf_error *err)
+/* What is shown. As root all of it is made here, while the child already builds; as a user the child opens
+ * it. */
+static int show(struct pf_container *c, const struct pf_box_spec *spec, struct pf_sources *sources,
+		struct pf_error *err)
 {
 	struct pf_host_image image;
 	int r;
 
-	if ((r = pf_host_image_get(spec->dirs->state, &image, err)) < 0 || (r = hold_image(c, &image, err)) < 0 ||
-	    (r = pf__show_all(sources, spec, &image, err)) < 0)
+	if ((r = pf_host_image_get(spec->dirs->state, &image, err)) < 0 ||
+	    (r = hold_image(c, &image, err)) < 0 || (r = pf__show_all(sources, spec, &image, err)) < 0)
 		return r;
 	if (!c->who.host_root)
 		return 0;
@@ -251,7 +263,8 @@ static int support(struct pf_container *c, const struct pf_box_spec *spec, const
 	return c->late_groups ? give_groups(c, spec->policy, err) : 0;
 }
 
-static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct pf_sources *sources, struct pf_error *err)
+static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct pf_sources *sources,
+		  struct pf_error *err)
 {
 	PF_AUTO_CLOSE int child_sock = -1, child_sync = -1;
 	struct pf_child_args args = {.spec = spec, .who = &c->who, .ws = &c->ws, .sources = sources};
@@ -270,14 +283,16 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 	args.home = c->box.home;
 	args.late_groups = c->late_groups;
 	args.self_map = !c->who.host_root && !c->who.helpers;
-	args.temp_bytes = spec->policy->limits.memory / 2 - (c->ws.mode == PF_WS_COW && !c->ws.upper_on_disk ? c->ws.disk : 0);
+	args.temp_bytes = spec->policy->limits.memory / 2 -
+			  (c->ws.mode == PF_WS_COW && !c->ws.upper_on_disk ? c->ws.disk : 0);
 	if (args.temp_bytes < PF_TEMP_MIN / 16)
 		args.temp_bytes = PF_TEMP_MIN / 16;
 	c->init_pid = clone_child(c, spec->breaks, &c->init_pidfd);
 	if (c->init_pid < 0)
 		return clone_failed(err);
 	if (c->init_pid == 0) {
-		/* or it would wait for a host that was killed for ever: it would hold the other ends itself, and the lock */
+		/* or it would wait for a host that was killed for ever: it would hold the other ends itself,
+		 * and the lock */
 		close(c->sync);
 		close(c->box.sock);
 		pf__child_main(&args);

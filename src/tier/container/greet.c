@@ -19,8 +19,9 @@ static void add_rule(struct pf_msg_hello *h, uint32_t access, const char *path)
 
 void pf__greet_hello(struct pf_container *c, const struct pf_box_spec *spec)
 {
-	static char *read_only[] = {(char *)(uintptr_t) "/", (char *)(uintptr_t) "/usr", (char *)(uintptr_t) "/etc",
-				    (char *)(uintptr_t) "/sys", (char *)(uintptr_t) "/proc/sys", NULL};
+	static char *read_only[] = {(char *)(uintptr_t) "/",	     (char *)(uintptr_t) "/usr",
+				    (char *)(uintptr_t) "/etc",	     (char *)(uintptr_t) "/sys",
+				    (char *)(uintptr_t) "/proc/sys", NULL};
 	static const char *const writable[] = {"/tmp", "/var/tmp", "/run", "/dev/shm"};
 	struct pf_msg_hello *h = &c->box.hello;
 	unsigned i;
@@ -32,7 +33,8 @@ void pf__greet_hello(struct pf_container *c, const struct pf_box_spec *spec)
 	h->keep_caps = spec->policy->capabilities;
 	add_rule(h, PF_LL_READ, "/");
 	add_rule(h, PF_LL_DEVICE, "/dev");
-	add_rule(h, PF_LL_WRITE, "/proc"); /* a process may write its own entries; what is the host's is read-only there */
+	add_rule(h, PF_LL_WRITE,
+		 "/proc"); /* a process may write its own entries; what is the host's is read-only there */
 	for (i = 0; i < PF_ARRAY_SIZE(writable); i++)
 		add_rule(h, PF_LL_WRITE, writable[i]);
 	add_rule(h, PF_LL_WRITE, c->box.home);

@@ -40,7 +40,8 @@ static ssize_t receive_message(int sync, void *bytes, size_t n, int fds[FDS_MAX]
 {
 	char control[CMSG_SPACE(FDS_MAX * sizeof(int))];
 	struct iovec iov = {bytes, n};
-	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr h = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *c;
 	ssize_t got;
 
@@ -56,14 +57,16 @@ static ssize_t receive_message(int sync, void *bytes, size_t n, int fds[FDS_MAX]
 	return got;
 }
 
-int pf__handoff_give(int sync, const void *bytes, size_t n, const int *fds, size_t count, struct pf_error *err)
+int pf__handoff_give(int sync, const void *bytes, size_t n, const int *fds, size_t count,
+		     struct pf_error *err)
 {
 	if (send_message(sync, bytes, n, fds, count) < 0)
 		return pf_fail_errno(err, "cannot tell the sandbox's first process what to show");
 	return 0;
 }
 
-ssize_t pf__handoff_take(int sync, void *bytes, size_t n, int fds[PF_HANDOFF_GIVEN], int *count, struct pf_error *err)
+ssize_t pf__handoff_take(int sync, void *bytes, size_t n, int fds[PF_HANDOFF_GIVEN], int *count,
+			 struct pf_error *err)
 {
 	size_t given;
 	ssize_t got = receive_message(sync, bytes, n, fds, &given);

@@ -13,14 +13,17 @@
 #include "base/error.h"
 
 struct pf_handoff {
-	int temp_fd;    /* the tmpfs that /tmp and the others share; -1 if it could not be opened */
+	int temp_fd;	/* the tmpfs that /tmp and the others share; -1 if it could not be opened */
 	int scratch_fd; /* upper, work and mask of the workspace; -1: none, or the host made it */
 };
 
-/* Host to child, one message each: what to attach (sources.c); the execs directories. take returns the number of bytes. */
+/* Host to child, one message each: what to attach (sources.c); the execs directories. take returns the number
+ * of bytes. */
 #define PF_HANDOFF_GIVEN 128
-int pf__handoff_give(int sync, const void *bytes, size_t n, const int *fds, size_t count, struct pf_error *err);
-ssize_t pf__handoff_take(int sync, void *bytes, size_t n, int fds[PF_HANDOFF_GIVEN], int *count, struct pf_error *err);
+int pf__handoff_give(int sync, const void *bytes, size_t n, const int *fds, size_t count,
+		     struct pf_error *err);
+ssize_t pf__handoff_take(int sync, void *bytes, size_t n, int fds[PF_HANDOFF_GIVEN], int *count,
+			 struct pf_error *err);
 
 /* Child to host. */
 int pf__handoff_send(int sync, const struct pf_handoff *h, struct pf_error *err);

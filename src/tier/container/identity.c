@@ -38,13 +38,15 @@ static bool ids_are_mapped(const char *file, uint64_t first, uint64_t count)
 	for (line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		unsigned long long in, out, n;
 
-		if (sscanf(line, "%llu %llu %llu", &in, &out, &n) == 3 && first >= in && first + count <= in + n)
+		if (sscanf(line, "%llu %llu %llu", &in, &out, &n) == 3 && first >= in &&
+		    first + count <= in + n)
 			return true;
 	}
 	return false;
 }
 
-/* Hold the range slot for as long as *lock is open: an open file description lock on one byte (fcntl_locking(2)). */
+/* Hold the range slot for as long as *lock is open: an open file description lock on one byte
+ * (fcntl_locking(2)). */
 static bool hold_slot(int lock, uint32_t slot)
 {
 	struct flock one = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
@@ -63,7 +65,8 @@ static int choose_slot(const char *id, const char *runtime, uint32_t *slot, int 
 	pf_sha256_init(&s);
 	pf_sha256_add(&s, id, strlen(id));
 	pf_sha256_end(&s, digest);
-	*slot = ((uint32_t)digest[0] | (uint32_t)digest[1] << 8 | (uint32_t)digest[2] << 16) % PF_HOST_ID_SLOTS;
+	*slot = ((uint32_t)digest[0] | (uint32_t)digest[1] << 8 | (uint32_t)digest[2] << 16) %
+		PF_HOST_ID_SLOTS;
 	if (!runtime)
 		return 0; /* a probe, which lives for a moment */
 	snprintf(path, sizeof(path), "%s/.ids", runtime);
@@ -181,8 +184,8 @@ static void map_user(struct pf_identity *w)
 	w->uid_count = w->gid_count = 1;
 }
 
-int pf__identity_decide(const struct pf_policy *p, const char *id, const char *runtime, struct pf_identity *out,
-			struct pf_error *err)
+int pf__identity_decide(const struct pf_policy *p, const char *id, const char *runtime,
+			struct pf_identity *out, struct pf_error *err)
 {
 	struct pf_identity w = {.lock = -1};
 	int r;
@@ -199,7 +202,8 @@ int pf__identity_decide(const struct pf_policy *p, const char *id, const char *r
 			return r;
 	} else {
 		return pf_fail(err, -EPERM,
-			       "this root's user namespace lacks the ids from %u on that sandboxes use; run pinfold as an ordinary user",
+			       "this root's user namespace lacks the ids from %u on that sandboxes use; run "
+			       "pinfold as an ordinary user",
 			       PF_HOST_ID_BASE);
 	}
 	*out = w;
@@ -215,7 +219,8 @@ static void map_path(char path[64], pid_t child, const char *which)
 		snprintf(path, 64, "/proc/self/%s", which);
 }
 
-static int write_map(pid_t child, const char *which, const struct pf_idmap *map, unsigned count, struct pf_error *err)
+static int write_map(pid_t child, const char *which, const struct pf_idmap *map, unsigned count,
+		     struct pf_error *err)
 {
 	char path[64], text[128];
 	int n = 0;
@@ -223,7 +228,8 @@ static int write_map(pid_t child, const char *which, const struct pf_idmap *map,
 
 	map_path(path, child, which);
 	for (i = 0; i < count; i++)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "%u %u %u\n", map[i].inside, map[i].host, map[i].count);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%u %u %u\n", map[i].inside, map[i].host,
+			      map[i].count);
 	if (pf_write_file(AT_FDCWD, path, text) < 0)
 		return pf_fail_errno(err, "cannot write %s of the new user namespace", which);
 	return 0;
@@ -291,7 +297,8 @@ int pf__identity_write(const struct pf_identity *w, pid_t child, struct pf_error
 	return write_map(child, "gid_map", w->gid, w->gid_count, err);
 }
 
-int pf__identity_idmap(uint32_t uid_from, uint32_t gid_from, uint32_t uid_to, uint32_t gid_to, struct pf_error *err)
+int pf__identity_idmap(uint32_t uid_from, uint32_t gid_from, uint32_t uid_to, uint32_t gid_to,
+		       struct pf_error *err)
 {
 	struct pf_idmap u = {uid_from, uid_to, 1}, g = {gid_from, gid_to, 1};
 	char path[64];

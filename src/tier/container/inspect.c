@@ -42,8 +42,8 @@ static int children(int procfd, pid_t init, pid_t *out, int cap)
 	return n;
 }
 
-/* The one process that can be the launcher: alone in its cgroup; or the child of init that has, inside, the pid that init
- * named (a lie then only finds another of init's children, which is proved like any other). */
+/* The one process that can be the launcher: alone in its cgroup; or the child of init that has, inside, the
+ * pid that init named (a lie then only finds another of init's children, which is proved like any other). */
 static pid_t find_launcher(struct pf_container *c, int procfd, uint32_t exec, uint32_t hint)
 {
 	pid_t pids[CANDIDATES];
@@ -123,7 +123,8 @@ static char *read_root_fs(int procfd, pid_t pid)
 	static const struct {
 		long magic;
 		const char *name;
-	} known_types[] = {{0x01021994, "tmpfs"}, {0x794c7630, "overlay"}, {0xe0f5e1e2, "erofs"}, {0xef53, "ext4"}};
+	} known_types[] = {
+		{0x01021994, "tmpfs"}, {0x794c7630, "overlay"}, {0xe0f5e1e2, "erofs"}, {0xef53, "ext4"}};
 	PF_AUTO_CLOSE int fd = -1;
 	struct statfs s;
 	char path[64];
@@ -200,8 +201,8 @@ static bool still_alive(int pidfd)
 	return poll(&p, 1, 0) == 0;
 }
 
-int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_ready *ready, struct pf_outside *out,
-			  struct pf_error *err)
+int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_ready *ready,
+			  struct pf_outside *out, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), pidfd = -1;
 	struct pf_container *c = (struct pf_container *)b;
@@ -214,7 +215,8 @@ int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_r
 	pf__collect_hold(c);
 	o.pid = find_launcher(c, procfd, exec, ready->pid);
 	if (o.pid <= 0)
-		return pf_fail(err, -ESRCH, "the host cannot find the process that waits to become the command");
+		return pf_fail(err, -ESRCH,
+			       "the host cannot find the process that waits to become the command");
 	pidfd = (int)syscall(SYS_pidfd_open, o.pid, 0);
 	if (pidfd < 0)
 		return pf_fail_errno(err, "the process that waits to become the command is gone");
@@ -222,7 +224,8 @@ int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_r
 		return r;
 	if (st.ppid != c->init_pid)
 		return pf_fail(err, -EPROTO, "the process that waits is not a child of init");
-	/* killed and replaced since init spoke of it: the word about the new one is on its way, or never comes and time runs out */
+	/* killed and replaced since init spoke of it: the word about the new one is on its way, or never
+	 * comes and time runs out */
 	if (st.nspid != (int)ready->pid)
 		return pf_fail(err, -ESRCH, "the process that waits is not the one that init named");
 	copy_status(&st, &o);
@@ -235,7 +238,8 @@ int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_r
 	if (!still_alive(pidfd)) {
 		free(o.cgroup);
 		free(o.root_fs);
-		return pf_fail(err, -ESRCH, "the process that waits to become the command died while it was looked at");
+		return pf_fail(err, -ESRCH,
+			       "the process that waits to become the command died while it was looked at");
 	}
 	o.valid = true;
 	*out = o;

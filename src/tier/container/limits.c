@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Limits: the groups that hold them, what holds them otherwise, and whether that is what the user asked for. */
+/* Limits: the groups that hold them, what holds them otherwise, and whether that is what the user asked for.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,14 +17,18 @@ static void note_unenforced(struct pf_receipt *r, enum pf_limit limit, const cha
 	r->unenforced[r->unenforced_count++].why = strdup(why);
 }
 
-/* What is held, what is not, and whether that is enough: a limit that the user wrote or required is required. */
+/* What is held, what is not, and whether that is enough: a limit that the user wrote or required is required.
+ */
 static int settle_limits(struct pf_container *c, const struct pf_policy *p, struct pf_error *err)
 {
 	static const struct {
 		enum pf_limit limit;
 		unsigned group;
-	} by_group[] = {{PF_LIMIT_MEMORY, PF_CG_MEMORY}, {PF_LIMIT_PROCESSES, PF_CG_PIDS}, {PF_LIMIT_CPUS, PF_CG_CPU}};
-	uint32_t need = p->limits.written | (p->require & PF_LIMIT_ALL) | (p->require & PF_REQUIRE_LIMITS ? PF_LIMIT_ALL : 0);
+	} by_group[] = {{PF_LIMIT_MEMORY, PF_CG_MEMORY},
+			{PF_LIMIT_PROCESSES, PF_CG_PIDS},
+			{PF_LIMIT_CPUS, PF_CG_CPU}};
+	uint32_t need = p->limits.written | (p->require & PF_LIMIT_ALL) |
+			(p->require & PF_REQUIRE_LIMITS ? PF_LIMIT_ALL : 0);
 	struct pf_box *b = &c->box;
 	char why[PF_ERROR_MAX];
 	bool by_rlimit;
@@ -45,18 +50,23 @@ static int settle_limits(struct pf_container *c, const struct pf_policy *p, stru
 		b->held |= PF_LIMIT_CPUS; /* none was asked for */
 	for (i = 0; i < 8; i++) {
 		enum pf_limit one = (enum pf_limit)(1u << i);
-		const char *reason = one == PF_LIMIT_DISK ? "the workspace's upper is a directory on disk, only looked at" : why;
+		const char *reason = one == PF_LIMIT_DISK
+					     ? "the workspace's upper is a directory on disk, only looked at"
+					     : why;
 
 		if (b->held & one)
 			continue;
 		if (need & one)
-			return pf_fail(err, -EPERM, "the limit '%s' cannot be held on this host: %s", pf_limit_name(one), reason);
+			return pf_fail(err, -EPERM, "the limit '%s' cannot be held on this host: %s",
+				       pf_limit_name(one), reason);
 		note_unenforced(&b->receipt, one, reason);
 	}
 	if ((p->require & PF_REQUIRE_CGROUP) && !pf_cgroup_active(c->cgroup))
 		return pf_fail(err, -EPERM, "a cgroup was required and this host gives none: %s", why);
 	if ((p->require & PF_REQUIRE_INIT_UID) && c->who.shared)
-		return pf_fail(err, -EPERM, "a user id of its own for init was required: give this user sub-ids in /etc/subuid");
+		return pf_fail(
+			err, -EPERM,
+			"a user id of its own for init was required: give this user sub-ids in /etc/subuid");
 	if ((p->require & PF_REQUIRE_LANDLOCK) && pf_landlock_abi() == 0)
 		return pf_fail(err, -EPERM, "Landlock was required and this kernel has none");
 	return 0;

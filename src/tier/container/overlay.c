@@ -39,7 +39,8 @@ static int make_scratch(const struct pf_workspace_plan *ws, struct pf_error *err
 	return pf_mount_new("tmpfs", options, SAFE, err);
 }
 
-/* The directories of the scratch. The topmost layer's root gives the merged root its owner, mode and times. */
+/* The directories of the scratch. The topmost layer's root gives the merged root its owner, mode and times.
+ */
 static int fill_scratch(const struct pf_workspace_plan *ws, int scratch, uint32_t uid, struct pf_error *err)
 {
 	static const char *const names[] = {"upper", "work", "mask", "lower"};
@@ -55,15 +56,18 @@ static int fill_scratch(const struct pf_workspace_plan *ws, int scratch, uint32_
 			return pf_fail_errno(err, "cannot make the workspace's layers");
 		if (i != 0 && i != 2)
 			continue;
-		if (fchownat(scratch, names[i], uid, uid, 0) < 0 || fchmodat(scratch, names[i], ws->dir_mode, 0) < 0 ||
+		if (fchownat(scratch, names[i], uid, uid, 0) < 0 ||
+		    fchmodat(scratch, names[i], ws->dir_mode, 0) < 0 ||
 		    utimensat(scratch, names[i], times, 0) < 0)
 			return pf_fail_errno(err, "cannot prepare the workspace's layers");
 	}
 	return 0;
 }
 
-/* Layers are named through /proc/self/fd: the directory that was looked at is the directory that is mounted. */
-static int make_overlay(const struct pf_workspace_plan *ws, int scratch, int lower, const char *const *extra, struct pf_error *err)
+/* Layers are named through /proc/self/fd: the directory that was looked at is the directory that is mounted.
+ */
+static int make_overlay(const struct pf_workspace_plan *ws, int scratch, int lower, const char *const *extra,
+			struct pf_error *err)
 {
 	char layers[96], upper[64], work[64];
 	const char *options[12];
@@ -85,7 +89,9 @@ static int make_overlay(const struct pf_workspace_plan *ws, int scratch, int low
 	options[n] = NULL;
 	fd = pf_mount_new("overlay", options, SAFE | (ws->mode == PF_WS_COW ? 0 : PF_MNT_RDONLY), err);
 	if (fd == -ENODEV)
-		return pf_fail(err, -ENODEV, "this kernel has no overlay file system, which workspaces need: `modprobe overlay` as root");
+		return pf_fail(err, -ENODEV,
+			       "this kernel has no overlay file system, which workspaces need: `modprobe "
+			       "overlay` as root");
 	return fd;
 }
 
@@ -97,7 +103,8 @@ static int copy_lower(const struct pf_workspace_plan *ws, struct pf_error *err)
 	if (lower < 0)
 		return lower;
 	if (fstat(lower, &st) < 0 || st.st_dev != ws->dev || st.st_ino != ws->ino)
-		return pf_fail(err, -ESTALE, "the workspace was replaced while the sandbox was made; try again");
+		return pf_fail(err, -ESTALE,
+			       "the workspace was replaced while the sandbox was made; try again");
 	return pf_take_fd(&lower);
 }
 
@@ -117,7 +124,8 @@ static int send_fd(int sock, int fd, const struct pf_error *err)
 
 /* Before Linux 6.15 an overlay takes no layer that is not attached in the caller's own mount namespace
  * (clone_private_mount()). A helper attaches both in a namespace that dies with it. */
-static int overlay_in_private_namespace(const struct pf_workspace_plan *ws, int scratch, int lower, struct pf_error *err)
+static int overlay_in_private_namespace(const struct pf_workspace_plan *ws, int scratch, int lower,
+					struct pf_error *err)
 {
 	struct pf_handoff h = {-1, -1};
 	int pair[2], r, fd;
@@ -148,7 +156,8 @@ static int overlay_in_private_namespace(const struct pf_workspace_plan *ws, int 
 	return r < 0 ? r : h.temp_fd;
 }
 
-int pf__workspace_mount_root(struct pf_workspace_plan *ws, const struct pf_identity *who, struct pf_error *err)
+int pf__workspace_mount_root(struct pf_workspace_plan *ws, const struct pf_identity *who,
+			     struct pf_error *err)
 {
 	PF_AUTO_CLOSE int scratch = make_scratch(ws, err), lower = -1, map = -1, mask = -1;
 	int overlay, r;
@@ -166,8 +175,10 @@ int pf__workspace_mount_root(struct pf_workspace_plan *ws, const struct pf_ident
 		return map;
 	if (pf_mount_attr(lower, PF_MNT_IDMAP, 0, map, err) < 0)
 		return pf_fail(err, -EPERM,
-			       "the file system of the workspace '%s' has no idmapped mounts (overlay, 9p, NFS and, before Linux 6.3, tmpfs "
-			       "have none): as root it cannot be shown to the command's user; copy it to a local disk, or run pinfold as its "
+			       "the file system of the workspace '%s' has no idmapped mounts (overlay, 9p, "
+			       "NFS and, before Linux 6.3, tmpfs "
+			       "have none): as root it cannot be shown to the command's user; copy it to a "
+			       "local disk, or run pinfold as its "
 			       "owner",
 			       ws->host_path);
 	overlay = make_overlay(ws, scratch, lower, root_options, err);
@@ -184,7 +195,8 @@ int pf__workspace_mount_root(struct pf_workspace_plan *ws, const struct pf_ident
 
 static const char *const user_options[] = {"userxattr", NULL};
 
-int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_identity *who, struct pf_error *err)
+int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_identity *who,
+			      struct pf_error *err)
 {
 	PF_AUTO_CLOSE int scratch = -1, lower = -1, mask = -1, overlay = -1;
 	int r;
@@ -192,13 +204,15 @@ int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_iden
 	scratch = ws->upper_on_disk ? pf_mount_clone(AT_FDCWD, ws->scratch_path, err) : make_scratch(ws, err);
 	if (scratch < 0)
 		return scratch;
-	/* Before Linux 6.15 layers must be attached in this namespace: over the old /dev, which goes with the old root. */
+	/* Before Linux 6.15 layers must be attached in this namespace: over the old /dev, which goes with the
+	 * old root. */
 	if ((r = pf_mount_attach(scratch, AT_FDCWD, "/dev", err)) < 0)
 		return pf_wrap(err, "workspace");
 	if ((r = fill_scratch(ws, scratch, who->user, err)) < 0 || (lower = copy_lower(ws, err)) < 0)
 		return err->code;
 	mask = openat(scratch, "mask", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (ws->masks.count && (r = pf_mask_build(mask, lower, &ws->masks, who->user, who->user, who->user, err)) < 0)
+	if (ws->masks.count &&
+	    (r = pf_mask_build(mask, lower, &ws->masks, who->user, who->user, who->user, err)) < 0)
 		return r;
 	if ((r = pf_mount_attach(lower, scratch, "lower", err)) < 0)
 		return r;

@@ -24,7 +24,8 @@
 #include "tier/container/container.h"
 
 enum step { STEP_CLONE, STEP_MAP, STEP_MOUNT, STEP_PROC, STEP_OVERLAY, STEP_PIVOT, STEP_SECCOMP, STEP_COUNT };
-static const char *const step_names[STEP_COUNT] = {"namespaces", "id_maps", "mount", "proc", "overlay", "pivot_root", "seccomp"};
+static const char *const step_names[STEP_COUNT] = {"namespaces", "id_maps",    "mount",	 "proc",
+						   "overlay",	 "pivot_root", "seccomp"};
 
 struct report {
 	int code[STEP_COUNT]; /* 0 ok, negative errno, 1 not reached */
@@ -62,7 +63,8 @@ static void probe_child(const struct pf_identity *who, struct report *r)
 	struct pf_error e = {0};
 	int root, fd;
 
-	if (setresgid(who->user, who->user, who->user) < 0 || setresuid(who->user, who->user, who->user) < 0) {
+	if (setresgid(who->user, who->user, who->user) < 0 ||
+	    setresuid(who->user, who->user, who->user) < 0) {
 		note(r, STEP_MAP, pf_fail_errno(&e, "cannot take an id of the new namespace"), &e);
 		return;
 	}
@@ -93,7 +95,8 @@ static void seccomp_child(struct report *r)
 /* Run the steps in a child that shares nothing but the report's pipe. */
 static void run_steps(const struct pf_identity *who, struct report *r)
 {
-	uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+	uint64_t flags =
+		CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 	struct pf_error e = {0};
 	int up[2], down[2], i;
 	char c;
@@ -116,7 +119,8 @@ static void run_steps(const struct pf_identity *who, struct report *r)
 	close(up[1]);
 	close(down[0]);
 	if (pid < 0) {
-		note(r, STEP_CLONE, pf_fail_errno(&e, "making a user namespace and the others with it was refused"), &e);
+		note(r, STEP_CLONE,
+		     pf_fail_errno(&e, "making a user namespace and the others with it was refused"), &e);
 	} else {
 		int m = pf__identity_write(who, pid, &e);
 
@@ -149,7 +153,8 @@ static void mend(enum step s, char out[200])
 	else if (s == STEP_CLONE)
 		text = "run outside the container, or give the container --security-opt seccomp=unconfined";
 	else if (s == STEP_PROC)
-		text = "/proc is masked here (a container?): give the outer container --security-opt systempaths=unconfined";
+		text = "/proc is masked here (a container?): give the outer container --security-opt "
+		       "systempaths=unconfined";
 	else if (s == STEP_OVERLAY)
 		text = "modprobe overlay";
 	snprintf(out, 200, "%s", text);
@@ -171,8 +176,10 @@ static const char *mend_cgroup(const struct pf_cg_host *host, bool root)
 	if (root)
 		return "systemd-run --scope -p Delegate=yes pinfold ...";
 	if (!host->v2)
-		return "systemd.unified_cgroup_hierarchy=1 on the kernel's command line: v1 hands no group to a user";
-	return "loginctl enable-linger, and log in anew; or systemd-run --user --scope -p Delegate=yes pinfold ...";
+		return "systemd.unified_cgroup_hierarchy=1 on the kernel's command line: v1 hands no group "
+		       "to a user";
+	return "loginctl enable-linger, and log in anew; or systemd-run --user --scope -p Delegate=yes "
+	       "pinfold ...";
 }
 
 static void add_rest(struct pf_probe *p, const struct pf_identity *who)
@@ -191,7 +198,8 @@ static void add_rest(struct pf_probe *p, const struct pf_identity *who)
 	item = add(p, "init_uid", !who->shared,
 		   who->shared ? "one id only: init shares the command's" : "init has an id of its own");
 	if (who->shared)
-		snprintf(item->mend, sizeof(item->mend), "%susermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
+		snprintf(item->mend, sizeof(item->mend),
+			 "%susermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
 			 access("/usr/bin/newuidmap", X_OK) == 0 ? "" : "apt-get install uidmap; ");
 }
 
@@ -211,7 +219,10 @@ int pf__container_probe(struct pf_probe *out, struct pf_error *err)
 	}
 	for (i = 0; ids == 0 && i < STEP_COUNT; i++) {
 		bool ok = r.code[i] == 0;
-		struct pf_probe_item *item = add(&p, step_names[i], ok, r.code[i] == 1 ? "not reached" : ok ? "works" : r.text[i]);
+		struct pf_probe_item *item = add(&p, step_names[i], ok,
+						 r.code[i] == 1 ? "not reached"
+						 : ok		? "works"
+								: r.text[i]);
 
 		if (r.code[i] < 0)
 			mend((enum step)i, item->mend);

@@ -6,12 +6,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-#include <linux/openat2.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -19,9 +19,10 @@
 #include "tier/container/container.h"
 
 #define PF_OVERFLOW_UID 65534u /* how an id that is not mapped appears (/proc/sys/kernel/overflowuid) */
-#define SAFE (PF_MNT_NOSUID | PF_MNT_NODEV)
+#define SAFE		(PF_MNT_NOSUID | PF_MNT_NODEV)
 
-/* Make dir/path and its parents where they are missing; returns it opened (O_PATH). Links on the way are refused. */
+/* Make dir/path and its parents where they are missing; returns it opened (O_PATH). Links on the way are
+ * refused. */
 static int make_dirs(int root, const char *path, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int at = fcntl(root, F_DUPFD_CLOEXEC, 3);
@@ -40,11 +41,13 @@ static int make_dirs(int root, const char *path, struct pf_error *err)
 		memcpy(name, path, n);
 		name[n] = '\0';
 		path += n;
-		if (mkdirat(at, name, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES && errno != EPERM)
+		if (mkdirat(at, name, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES &&
+		    errno != EPERM)
 			return pf_fail_errno(err, "cannot make the mount point '%s'", name);
 		next = pf_open_beneath(at, name, O_PATH | O_DIRECTORY, 0);
 		if (next < 0)
-			return pf_fail(err, next, "cannot make the mount point '%s': %s", name, strerror(-next));
+			return pf_fail(err, next, "cannot make the mount point '%s': %s", name,
+				       strerror(-next));
 		close(at);
 		at = next;
 	}
@@ -111,7 +114,8 @@ static int attach_device(int dev, const struct pf_source *s, struct pf_error *er
 static int make_dev(const struct pf_child_args *a, int root, struct pf_error *err)
 {
 	static const char *const options[] = {"mode=755", "size=64k", "nr_inodes=256", NULL};
-	static const char *const with_group[] = {"newinstance", "ptmxmode=0666", "mode=0620", "max=64", "gid=5", NULL};
+	static const char *const with_group[] = {"newinstance", "ptmxmode=0666", "mode=0620",
+						 "max=64",	"gid=5",	 NULL};
 	static const char *const without[] = {"newinstance", "ptmxmode=0666", "mode=0600", "max=64", NULL};
 	static const char *const links[][2] = {{"/proc/self/fd", "fd"},
 					       {"/proc/self/fd/0", "stdin"},
@@ -132,7 +136,8 @@ static int make_dev(const struct pf_child_args *a, int root, struct pf_error *er
 			return pf_fail_errno(err, "cannot make /dev/%s", links[i][1]);
 	if (mkdirat(dev, "pts", 0755) < 0)
 		return pf_fail_errno(err, "cannot make /dev/pts");
-	pts = pf_mount_new("devpts", a->who->shared ? without : with_group, PF_MNT_NOSUID | PF_MNT_NOEXEC, err);
+	pts = pf_mount_new("devpts", a->who->shared ? without : with_group, PF_MNT_NOSUID | PF_MNT_NOEXEC,
+			   err);
 	if (pts < 0)
 		return pts;
 	return pf_mount_attach(pts, dev, "pts", err);
@@ -164,14 +169,16 @@ static int attach_all(const struct pf_sources *s, int root, struct pf_error *err
 
 /* What tells about the host or reaches it, as the OCI runtimes mask it, and newer entries; proc(5).
  * Files are covered by the null device, directories by an empty read-only one. */
-static const char *const masked[] = {"acpi",	  "asound",	 "interrupts",	"kcore",       "keys",	  "latency_stats",
-				     "timer_list", "timer_stats", "sched_debug", "scsi",	 "kallsyms", "vmallocinfo",
-				     "kpagecount", "kpageflags",  "slabinfo",	 "sysrq-trigger"};
-/* pressure: whoever may write its files makes the host's kernel watch for him, and they are open to all (psi.rst) */
+static const char *const masked[] = {"acpi",	    "asound",	     "interrupts", "kcore",
+				     "keys",	    "latency_stats", "timer_list", "timer_stats",
+				     "sched_debug", "scsi",	     "kallsyms",   "vmallocinfo",
+				     "kpagecount",  "kpageflags",    "slabinfo",   "sysrq-trigger"};
+/* pressure: whoever may write its files makes the host's kernel watch for him, and they are open to all
+ * (psi.rst) */
 static const char *const read_only[] = {"bus", "fs", "irq", "pressure", "sys"};
 
-/* The host's root owns it, whom no id of the sandbox is, and it lets nobody else in: kcore, kallsyms' neighbours, sysrq-trigger.
- * Covering it would cost a mount and refuse nothing more. */
+/* The host's root owns it, whom no id of the sandbox is, and it lets nobody else in: kcore, kallsyms'
+ * neighbours, sysrq-trigger. Covering it would cost a mount and refuse nothing more. */
 static bool closed_to_all(const struct stat *st)
 {
 	return st->st_uid == PF_OVERFLOW_UID && !(st->st_mode & 077);
@@ -207,8 +214,8 @@ static int freeze_entry(int proc, const char *name, struct pf_error *err)
 
 	if (fstatat(proc, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
-	/* what is in /proc/sys belongs to the namespaces' own root in part, what is in /proc/pressure is open to all; the others
-	 * are the host root's throughout */
+	/* what is in /proc/sys belongs to the namespaces' own root in part, what is in /proc/pressure is open
+	 * to all; the others are the host root's throughout */
 	if (st.st_uid == PF_OVERFLOW_UID && strcmp(name, "sys") != 0 && strcmp(name, "pressure") != 0)
 		return 0;
 	copy = pf_mount_clone(proc, name, err);
@@ -222,17 +229,20 @@ static int make_proc(const struct pf_child_args *a, int root, struct pf_error *e
 {
 	static const char *const hidden[] = {"hidepid=2", NULL};
 	PF_AUTO_CLOSE int proc = -1;
-	const char *const *options = a->who->shared && !pf__broken(a->spec->breaks, "hidepid") ? hidden : NULL;
+	const char *const *options =
+		a->who->shared && !pf__broken(a->spec->breaks, "hidepid") ? hidden : NULL;
 	unsigned i;
 	int r;
 
-	if (pf__broken(a->spec->breaks, "pidns")) /* the kernel gives no new one of a namespace that is not ours */
+	if (pf__broken(a->spec->breaks,
+		       "pidns")) /* the kernel gives no new one of a namespace that is not ours */
 		proc = pf_mount_clone(AT_FDCWD, "/proc", err);
 	else
 		proc = pf_mount_new("proc", options, SAFE | PF_MNT_NOEXEC, err);
 	if (proc == -EPERM) /* mount_too_revealing(): it would show what the covers on ours hide */
 		return pf_fail(err, -EPERM,
-			       "cannot mount /proc, because parts of this host's own /proc are covered (a container?): `pinfold doctor` "
+			       "cannot mount /proc, because parts of this host's own /proc are covered (a "
+			       "container?): `pinfold doctor` "
 			       "tells what would mend it");
 	if (proc < 0)
 		return proc;
@@ -276,8 +286,8 @@ static int make_temp(const struct pf_child_args *a, int root, struct pf_handoff 
 	temp = pf_mount_new("tmpfs", options, pf__safe(a->spec->breaks), err);
 	if (temp < 0)
 		return temp;
-	/* Only what is attached can be copied from (before Linux 6.15): over the old /dev, which nobody needs any more and
-	 * which goes with the old root, so that no unmount of its own has to wait for RCU. */
+	/* Only what is attached can be copied from (before Linux 6.15): over the old /dev, which nobody needs
+	 * any more and which goes with the old root, so that no unmount of its own has to wait for RCU. */
 	if ((r = pf_mount_attach(temp, AT_FDCWD, "/dev", err)) < 0)
 		return pf_wrap(err, "temporary files");
 	for (i = 0; i < PF_ARRAY_SIZE(places); i++) {
@@ -298,7 +308,8 @@ static int make_temp(const struct pf_child_args *a, int root, struct pf_handoff 
 }
 
 /* As a user; as root the host made the overlay and sent it among the sources. */
-static int own_workspace(const struct pf_child_args *a, int root, struct pf_handoff *hand, struct pf_error *err)
+static int own_workspace(const struct pf_child_args *a, int root, struct pf_handoff *hand,
+			 struct pf_error *err)
 {
 	PF_AUTO_CLOSE int overlay = -1, at = -1;
 
@@ -314,7 +325,8 @@ static int own_workspace(const struct pf_child_args *a, int root, struct pf_hand
 
 int pf__root_build(const struct pf_child_args *a, struct pf_handoff *hand, struct pf_error *err)
 {
-	static const char *const dirs[] = {"var", "var/cache", "var/lib", "var/log", "home", "mnt", "media", "srv"};
+	static const char *const dirs[] = {"var",  "var/cache", "var/lib", "var/log",
+					   "home", "mnt",	"media",   "srv"};
 	PF_AUTO_CLOSE int root = make_root(err);
 	unsigned i;
 	int r;
@@ -327,7 +339,8 @@ int pf__root_build(const struct pf_child_args *a, struct pf_handoff *hand, struc
 	if ((r = make_dev(a, root, err)) < 0 || (r = make_temp(a, root, hand, err)) < 0)
 		return r;
 	if (a->who->host_root)
-		a->sources->count = 0; /* what was there before the clone comes again, with descriptors that are ours */
+		a->sources->count =
+			0; /* what was there before the clone comes again, with descriptors that are ours */
 	if (a->who->host_root && (r = pf__shown_take(a->sync, a->sources, err)) < 0)
 		return r;
 	if ((r = attach_all(a->sources, root, err)) < 0 || (r = make_proc(a, root, err)) < 0 ||

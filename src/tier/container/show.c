@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of the host is shown inside, and where: the image, six devices, tools and mounts of the policy, init's program. */
+/* What of the host is shown inside, and where: the image, six devices, tools and mounts of the policy, init's
+ * program. */
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -11,7 +12,8 @@
 
 #define SAFE (PF_MNT_NOSUID | PF_MNT_NODEV)
 
-static int add_image(struct pf_sources *s, const struct pf_host_image *image, const char *breaks, struct pf_error *err)
+static int add_image(struct pf_sources *s, const struct pf_host_image *image, const char *breaks,
+		     struct pf_error *err)
 {
 	uint64_t attr = pf__safe(breaks) | (pf__broken(breaks, "readonly_root") ? 0 : PF_MNT_RDONLY);
 	unsigned i;
@@ -32,17 +34,20 @@ static int add_image(struct pf_sources *s, const struct pf_host_image *image, co
 
 static int add_devices(struct pf_sources *s, struct pf_error *err)
 {
-	static const char *const names[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"};
+	static const char *const names[] = {"/dev/null",   "/dev/zero",	   "/dev/full",
+					    "/dev/random", "/dev/urandom", "/dev/tty"};
 	unsigned i;
 	int r;
 
 	for (i = 0; i < PF_ARRAY_SIZE(names); i++)
-		if ((r = pf__shown_add(s, PF_SRC_DEVICE, names[i], names[i], PF_MNT_NOSUID | PF_MNT_NOEXEC, err)) < 0)
+		if ((r = pf__shown_add(s, PF_SRC_DEVICE, names[i], names[i], PF_MNT_NOSUID | PF_MNT_NOEXEC,
+				       err)) < 0)
 			return r;
 	return 0;
 }
 
-static int add_policy_mounts(struct pf_sources *s, const struct pf_policy *p, const char *breaks, struct pf_error *err)
+static int add_policy_mounts(struct pf_sources *s, const struct pf_policy *p, const char *breaks,
+			     struct pf_error *err)
 {
 	uint64_t attr = pf__safe(breaks) | (pf__broken(breaks, "readonly_root") ? 0 : PF_MNT_RDONLY);
 	size_t i;
@@ -57,7 +62,8 @@ static int add_policy_mounts(struct pf_sources *s, const struct pf_policy *p, co
 	return 0;
 }
 
-static int add_program(struct pf_sources *s, const struct pf_dirs *dirs, const char *breaks, struct pf_error *err)
+static int add_program(struct pf_sources *s, const struct pf_dirs *dirs, const char *breaks,
+		       struct pf_error *err)
 {
 	uint64_t attr = SAFE | (pf__broken(breaks, "init_ro") ? 0 : PF_MNT_RDONLY);
 	char path[600];
@@ -81,7 +87,8 @@ char *pf__tools_path(const struct pf_policy *p)
 		for (j = 0; j < PF_ARRAY_SIZE(below); j++) {
 			PF_AUTO_FREE char *path = NULL;
 
-			if (asprintf(&path, "%s/%s", p->tools.items[i], below[j]) > 0 && access(path, X_OK) == 0)
+			if (asprintf(&path, "%s/%s", p->tools.items[i], below[j]) > 0 &&
+			    access(path, X_OK) == 0)
 				pf_buf_addf(&b, "%s%s", b.len ? ":" : "", path);
 		}
 		if (b.len == before)
@@ -90,7 +97,8 @@ char *pf__tools_path(const struct pf_policy *p)
 	return p->tools.count ? pf_buf_steal(&b) : NULL;
 }
 
-int pf__show_all(struct pf_sources *s, const struct pf_box_spec *spec, const struct pf_host_image *image, struct pf_error *err)
+int pf__show_all(struct pf_sources *s, const struct pf_box_spec *spec, const struct pf_host_image *image,
+		 struct pf_error *err)
 {
 	int r;
 

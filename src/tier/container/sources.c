@@ -13,7 +13,8 @@
 #include "linux/mount.h"
 #include "tier/container/handoff.h"
 
-static struct pf_source *next(struct pf_sources *s, enum pf_source_kind kind, const char *from, const char *to, struct pf_error *err)
+static struct pf_source *next(struct pf_sources *s, enum pf_source_kind kind, const char *from,
+			      const char *to, struct pf_error *err)
 {
 	struct pf_source *i = &s->item[s->count];
 
@@ -46,8 +47,8 @@ int pf__shown_add_fd(struct pf_sources *s, int fd, const char *to, struct pf_err
 	return 0;
 }
 
-int pf__shown_add(struct pf_sources *s, enum pf_source_kind kind, const char *from, const char *to, uint64_t attr,
-		   struct pf_error *err)
+int pf__shown_add(struct pf_sources *s, enum pf_source_kind kind, const char *from, const char *to,
+		  uint64_t attr, struct pf_error *err)
 {
 	struct pf_source *i;
 	struct stat st;
@@ -87,12 +88,14 @@ int pf__shown_open(struct pf_sources *s, struct pf_error *err)
 	int r;
 
 	for (i = 0; i < s->count; i++)
-		if (s->item[i].fd < 0 && s->item[i].kind != PF_SRC_LINK && (r = open_one(&s->item[i], err)) < 0)
+		if (s->item[i].fd < 0 && s->item[i].kind != PF_SRC_LINK &&
+		    (r = open_one(&s->item[i], err)) < 0)
 			return pf_wrap(err, "%s", s->item[i].from);
 	return 0;
 }
 
-/* One message: for each item its kind, then `to` and, of a link, its target, each with its NUL; the descriptors beside it. */
+/* One message: for each item its kind, then `to` and, of a link, its target, each with its NUL; the
+ * descriptors beside it. */
 int pf__shown_send(int sync, const struct pf_sources *s, struct pf_error *err)
 {
 	PF_AUTO_BUF struct pf_buf b = {0};
@@ -109,7 +112,8 @@ int pf__shown_send(int sync, const struct pf_sources *s, struct pf_error *err)
 		if (one->kind != PF_SRC_LINK)
 			fds[n++] = one->fd;
 	}
-	return b.failed ? pf_fail(err, -ENOMEM, "out of memory") : pf__handoff_give(sync, b.data, b.len, fds, (size_t)n, err);
+	return b.failed ? pf_fail(err, -ENOMEM, "out of memory")
+			: pf__handoff_give(sync, b.data, b.len, fds, (size_t)n, err);
 }
 
 int pf__shown_take(int sync, struct pf_sources *s, struct pf_error *err)

@@ -18,12 +18,12 @@ enum pf_source_kind { PF_SRC_TREE, PF_SRC_DEVICE, PF_SRC_CGROUP, PF_SRC_INIT, PF
 
 struct pf_source {
 	enum pf_source_kind kind;
-	char *from;     /* absolute host path; of a link its target */
-	char *to;       /* absolute inside; NULL: not attached */
-	uint64_t attr;  /* PF_MNT_* to set */
-	dev_t dev;      /* ino 0: not checked again */
+	char *from;    /* absolute host path; of a link its target */
+	char *to;      /* absolute inside; NULL: not attached */
+	uint64_t attr; /* PF_MNT_* to set */
+	dev_t dev;     /* ino 0: not checked again */
 	ino_t ino;
-	int fd;         /* the detached mount; -1 until opened */
+	int fd; /* the detached mount; -1 until opened */
 };
 
 #define PF_SOURCES_MAX 96
@@ -39,7 +39,8 @@ int pf__shown_take(int sync, struct pf_sources *s, struct pf_error *err);
 int pf__shown_add_fd(struct pf_sources *s, int fd, const char *to, struct pf_error *err);
 int pf__shown_add_link(struct pf_sources *s, const char *target, const char *to, struct pf_error *err);
 /* Strings are copied. -E2BIG beyond PF_SOURCES_MAX. */
-int pf__shown_add(struct pf_sources *s, enum pf_source_kind kind, const char *from, const char *to, uint64_t attr, struct pf_error *err);
+int pf__shown_add(struct pf_sources *s, enum pf_source_kind kind, const char *from, const char *to,
+		  uint64_t attr, struct pf_error *err);
 int pf__shown_open(struct pf_sources *s, struct pf_error *err);
 void pf__shown_close(struct pf_sources *s);
 
