@@ -12,8 +12,9 @@
 #include "pinfold.h"
 
 /* --- run_sink.c: where output goes, without ever blocking the loop that holds the deadlines ------------ */
-#define PF_SINK_HIGH 262144u /* with so much unwritten that output is held: the command waits, as in a pipe  \
-			      */
+#define PF_SINK_HIGH                                                                                         \
+	262144u /* with so much unwritten that output is held: the command waits, as in a pipe               \
+		 */
 
 struct pf_sink {
 	int fd;

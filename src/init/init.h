@@ -5,6 +5,7 @@
  *
  *   main.c      start, hello, the loop
  *   exec.c      the table of execs: prepare, start, signal, end
+ *   quiet.c     without control groups: kill what an exec left behind
  *   relay.c     bytes between a command's pipes or terminal and the protocol's streams
  *   launcher.c  the confined child that waits and becomes the command
  *   tries.c     what the launcher tries and finds out for the receipt
@@ -83,7 +84,6 @@ int in__exec_start(struct init *in, const uint8_t *body, size_t n, struct pf_err
 int in__exec_signal(struct init *in, const struct pf_msg_signal *m);
 int in__exec_resize(struct init *in, const struct pf_msg_resize *m);
 int in__exec_cancel(struct init *in, uint32_t id);
-int in__exec_reap_all(struct init *in, uint32_t id);
 void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_us, uint64_t system_us,
 			  uint64_t max_rss);
 int in__exec_control(struct init *in, struct exec *e,
@@ -93,6 +93,9 @@ int in__exec_say_started(struct init *in, struct exec *e); /* if that is still t
 void in__exec_settle(struct init *in, struct exec *e);	   /* EXITED and freeing, when due */
 void in__exec_child_stopped(struct init *in, pid_t pid);
 struct exec *in__exec_find(struct init *in, uint32_t id);
+
+/* quiet.c */
+int in__exec_reap_all(struct init *in, uint32_t id);
 
 /* relay.c */
 int in__relay_output(struct init *in, struct exec *e, bool is_err); /* 0 or -errno; marks EOF itself */
