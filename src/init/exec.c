@@ -373,11 +373,21 @@ int in__exec_cancel(struct init *in, uint32_t id)
  * command goes on. A command that is stopped is its own business. */
 void in__exec_child_stopped(struct init *in, pid_t pid)
 {
-	unsigned i;
+	struct pf_error err;
+	unsigned i, n;
 
-	for (i = 0; i < EXECS_MAX; i++)
-		if (in->execs[i].pid == pid && in->execs[i].state != EXEC_FREE && in->execs[i].ctl >= 0)
+	for (i = 0; i < EXECS_MAX; i++) {
+		struct exec *e = &in->execs[i];
+
+		if (e->state == EXEC_FREE || e->pid != pid)
+			continue;
+		for (n = 0; n < 3 && e->ctl >= 0; n++)
+			in__exec_control(
+				in, e,
+				&err); /* perhaps it became its command, and that stopped itself at once */
+		if (e->ctl >= 0)
 			kill(pid, SIGCONT);
+	}
 }
 
 /* One that died before it had read START is replaced, also when START was sent: `kill -9 -1` of the command

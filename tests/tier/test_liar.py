@@ -20,7 +20,7 @@ WORDS = """silent_after_hello welcome_version welcome_landlock welcome_landlock_
     failed_escapes failed_odd_errno failed_text_too_long unknown_message message_of_the_host empty_message
     silent_after_prepare ready_unknown exited_before_start started_before_start failed_of_another failed_of_this
     output_before_ready ready_cut dies_after_ready started_unknown started_none started_odd_step
-    dies_after_start exit_code_too_big signal_too_big signal_none exited_unknown exited_none reaped_unknown
+    exit_code_too_big signal_too_big signal_none exited_unknown exited_none reaped_unknown
     data_without_credit data_on_stdin data_on_no_stream data_empty data_after_eof eof_twice eof_with_bytes
     credit_too_much credit_on_stdout credit_cut stop_on_stdout control_on_a_stream data_on_control""".split()
 # A receipt that is not true: the command must not run.
@@ -30,7 +30,7 @@ RECEIPT = """ready_uid ready_caps ready_seccomp ready_more_filters ready_nnp rea
 OMITTED = """omits_seccomp omits_first_filter omits_second_filter omits_nnp omits_nnp_and_seccomp omits_bounding omits_caps
     omits_uid omits_saved_uid omits_gid omits_identity omits_cgroup_namespace""".split()
 # What the host cannot know better, or need not mind: it ends all the same, with a valid result.
-SUFFERED = """nothing silent_after_ready silent_after_start ready_twice ready_for_ever never_exited never_eof exited_at_once exited_twice
+SUFFERED = """nothing silent_after_ready silent_after_start dies_after_start ready_twice ready_for_ever never_exited never_eof exited_at_once exited_twice
     usage_false output_before_start started_failed started_twice output_for_ever welcome_escapes ready_escapes ready_groups welcome_scoped""".split()
 
 # Alone as root, since with one id and without groups there is nothing to leave out.
@@ -116,7 +116,7 @@ def suffered(name, r):
         return "an odd cause"
     if any(v is not None and not 0 <= v < 1 << 50 for v in (r.usage["cpu_ms"], r.usage["peak_memory_bytes"])):
         return f"an absurd usage {r.usage}"
-    if name in ("silent_after_start", "silent_after_ready", "never_exited") and r.cause != "timeout":
+    if name in ("silent_after_ready", "never_exited") and r.cause != "timeout":
         return "not ended by the clock"
     if name == "nothing" and (r.cause, r.stdout) != ("exited", "ran\n"):
         return "the liar that does not lie does not work"
