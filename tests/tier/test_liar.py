@@ -19,7 +19,7 @@ WIRE = """silent exits closes garbage half_frame half_frame_and_exit frame_too_l
 WORDS = """silent_after_hello welcome_version welcome_landlock welcome_landlock_negative welcome_twice welcome_cut welcome_long
     failed_escapes failed_odd_errno failed_text_too_long unknown_message message_of_the_host empty_message
     silent_after_prepare ready_unknown exited_before_start started_before_start failed_of_another failed_of_this
-    output_before_ready ready_cut dies_after_ready started_unknown started_none started_odd_step
+    output_before_ready ready_cut dies_after_ready
     exit_code_too_big signal_too_big signal_none exited_unknown exited_none reaped_unknown
     data_without_credit data_on_stdin data_on_no_stream data_empty data_after_eof eof_twice eof_with_bytes
     credit_too_much credit_on_stdout credit_cut stop_on_stdout control_on_a_stream data_on_control""".split()
@@ -30,7 +30,7 @@ RECEIPT = """ready_uid ready_caps ready_seccomp ready_more_filters ready_nnp rea
 OMITTED = """omits_seccomp omits_first_filter omits_second_filter omits_nnp omits_nnp_and_seccomp omits_bounding omits_caps
     omits_uid omits_saved_uid omits_gid omits_identity omits_cgroup_namespace""".split()
 # What the host cannot know better, or need not mind: it ends all the same, with a valid result.
-SUFFERED = """nothing silent_after_ready silent_after_start dies_after_start ready_twice ready_for_ever never_exited never_eof exited_at_once exited_twice
+SUFFERED = """nothing silent_after_ready silent_after_start dies_after_start started_unknown started_none started_odd_step ready_twice ready_for_ever never_exited never_eof exited_at_once exited_twice
     usage_false output_before_start started_failed started_twice output_for_ever welcome_escapes ready_escapes ready_groups welcome_scoped""".split()
 
 # Alone as root, since with one id and without groups there is nothing to leave out.
@@ -75,7 +75,7 @@ def tell(liar):
     """Run `echo ran` behind one. (result or what was wrong with it, seconds)"""
     begun = time.monotonic()
     try:
-        told = liar.result("--timeout", "2s", "--output-limit", "1M", "--", "sh", "-c", "echo ran")
+        told = liar.result("--timeout", "2s", "--output-limit", "1M", "--", "sh", "-c", "echo ran; sleep 0.1")    # what is over at once is told in one message
     except BaseException as error:    # it hung, or printed no valid result
         told = str(error).splitlines()[0]
     return told, time.monotonic() - begun
