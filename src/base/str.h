@@ -43,4 +43,8 @@ bool pf_glob_is_pattern(const char *s); /* contains * ? or [ */
  * as \xNN. out is always terminated; the result may be cut with "...". */
 void pf_printable(const char *s, size_t n, char *out, size_t cap);
 
+/* strdup() that lets NULL through and sets *failed when there is no memory: for copies of many strings at
+ * once. */
+char *pf_strdup_or(const char *s, bool *failed);
+
 #endif

@@ -50,13 +50,6 @@ static int read_args(struct request *q, char **argv, struct pf_error *err)
 	return r;
 }
 
-static void free_paths(struct pf_list *l)
-{
-	for (size_t i = 0; i < l->count; i++)
-		free(l->items[i]);
-	free(l->items);
-}
-
 /* A path as the user writes it (./a/, or absolute below the workspace) as the change set has it. */
 static int clean_path(const char *word, const char *workspace, char out[4096], struct pf_error *err)
 {
@@ -196,7 +189,7 @@ static int perform(struct request *q)
 		q->how.only = wants_all(&only) ? NULL : &only;
 		code = apply_paths(q, fd, &set);
 	}
-	free_paths(&only);
+	pf_list_free(&only);
 	pf_change_free(&set);
 	return code;
 }

@@ -64,13 +64,6 @@ static int each_sandbox(const struct pf_dirs *dirs, emit_fn *emit, void *user, s
 	return 0;
 }
 
-static void free_list(struct pf_list *l)
-{
-	for (size_t i = 0; i < l->count; i++)
-		free(l->items[i]);
-	free(l->items);
-}
-
 static int each_change(int fd, emit_fn *emit, void *user, struct pf_error *err)
 {
 	struct pf_list ids = {0};
@@ -95,7 +88,7 @@ static int each_change(int fd, emit_fn *emit, void *user, struct pf_error *err)
 		emit(user, &row);
 		pf_change_free(&set);
 	}
-	free_list(&ids);
+	pf_list_free(&ids);
 	return 0;
 }
 

@@ -133,14 +133,8 @@ int in__exec_prepare(struct init *in, const struct pf_msg_prepare *m, struct pf_
 			e = &in->execs[i];
 	if (!e)
 		return send_failed(in, m->exec, EAGAIN, "too many commands at once in one sandbox");
-	*e = (struct exec){.id = m->exec,
-			   .ctl = -1,
-			   .in = -1,
-			   .out = -1,
-			   .err = -1,
-			   .tty = m->tty,
-			   .want_stdin = m->want_stdin,
-			   .prepare = *m};
+	*e = (struct exec){
+		.id = m->exec, .ctl = -1, .in = -1, .out = -1, .err = -1, .tty = m->tty, .prepare = *m};
 	e->in_queue.limit = PF_CREDIT + 4096;
 	e->ctl_in.limit = 1 << 20;
 	if ((r = pf_conn_open(in->conn, pf_stream_stdin(e->id), PF_STREAM_IN)) < 0 ||

@@ -42,7 +42,7 @@ struct exec {
 	struct pf_buf ctl_out; /* START, on its way to it */
 	size_t ctl_sent;
 	int in, out, err; /* our ends; with a terminal in == out is the master; -1 closed */
-	bool tty, want_stdin;
+	bool tty;
 	struct pf_buf
 		in_queue; /* bytes from the host that the command has not taken yet; at most PF_CREDIT */
 	bool in_eof, out_eof, err_eof;
@@ -68,7 +68,6 @@ struct init {
 	int cgroup_fds[5];
 	cpu_set_t cpus; /* affinity at the start, given to every launcher afresh */
 	struct exec execs[EXECS_MAX];
-	bool shared; /* commands have init's own uid */
 };
 
 /* Is a defence off (test builds)? In release builds no name of one is compiled in. */

@@ -12,12 +12,11 @@
 #include "base/error.h"
 
 /* linux/mount.h clashes with sys/mount.h in musl: the few values that we need */
-#define PF_MNT_RDONLY  0x00000001u
-#define PF_MNT_NOSUID  0x00000002u
-#define PF_MNT_NODEV   0x00000004u
-#define PF_MNT_NOEXEC  0x00000008u
-#define PF_MNT_NOATIME 0x00000010u
-#define PF_MNT_IDMAP   0x00100000u
+#define PF_MNT_RDONLY 0x00000001u
+#define PF_MNT_NOSUID 0x00000002u
+#define PF_MNT_NODEV  0x00000004u
+#define PF_MNT_NOEXEC 0x00000008u
+#define PF_MNT_IDMAP  0x00100000u
 
 /* A detached copy of what is mounted at dirfd/path ("" for dirfd itself). Submounts are left out
  * unless the kernel refuses that: a mount namespace of a user namespace may not show what a mount

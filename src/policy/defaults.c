@@ -225,7 +225,7 @@ const char *const pf_default_protect[] = {
 static int fill(struct pf_list *list, const char *const *items)
 {
 	for (; *items; items++) {
-		if (pf__policy_list_add(list, *items) < 0)
+		if (pf_list_add(list, *items) < 0)
 			return -ENOMEM;
 	}
 	return 0;

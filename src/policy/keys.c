@@ -184,7 +184,7 @@ static int one_tool(struct pf__parse *ps, const struct pf_json *v)
 
 static int key_tools(struct pf__parse *ps, const struct pf_json *v)
 {
-	pf__policy_list_clear(&ps->p->tools);
+	pf_list_free(&ps->p->tools);
 	return pf__parse_list(ps, v, "a list of absolute directories", one_tool);
 }
 
@@ -332,7 +332,7 @@ static int patterns(struct pf__parse *ps, const struct pf_json *v, struct pf_lis
 	ps->list = list;
 	ps->before = &before;
 	r = pf__parse_list(ps, v, "a list of patterns", one_pattern);
-	pf__policy_list_clear(&before);
+	pf_list_free(&before);
 	ps->list = NULL;
 	ps->before = NULL;
 	return r;

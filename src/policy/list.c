@@ -7,57 +7,9 @@
 #include "base/cleanup.h"
 #include "policy/policy_internal.h"
 
-#define FIRST_ITEMS 8
-
 int pf__policy_nomem(struct pf_error *err)
 {
 	return pf_fail(err, -ENOMEM, "no memory for the policy");
-}
-
-/* Room is not stored: it is 8, 16, 32 … up to the count, since lists grow here alone. */
-static int grow(struct pf_list *list)
-{
-	size_t n = list->count, room = n ? n * 2 : FIRST_ITEMS;
-	char **items;
-
-	if (n && (n < FIRST_ITEMS || (n & (n - 1)) != 0))
-		return 0;
-	items = realloc(list->items, room * sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	list->items = items;
-	return 0;
-}
-
-int pf__policy_list_add(struct pf_list *list, const char *s)
-{
-	char *copy = strdup(s);
-
-	if (!copy)
-		return -ENOMEM;
-	if (grow(list) < 0) {
-		free(copy);
-		return -ENOMEM;
-	}
-	list->items[list->count++] = copy;
-	return 0;
-}
-
-void pf__policy_list_clear(struct pf_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		free(list->items[i]);
-	free(list->items);
-	*list = (struct pf_list){0};
-}
-
-static int list_copy(const struct pf_list *from, struct pf_list *to)
-{
-	for (size_t i = 0; i < from->count; i++) {
-		if (pf__policy_list_add(to, from->items[i]) < 0)
-			return -ENOMEM;
-	}
-	return 0;
 }
 
 int pf__policy_set_string(char **at, const char *s)
@@ -102,9 +54,9 @@ int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to)
 	if (pf__policy_set_string(&p.image, from->image) < 0 ||
 	    pf__policy_set_string(&p.ws_path, from->ws_path) < 0 ||
 	    pf__policy_set_string(&p.ws_at, from->ws_at) < 0 ||
-	    pf__policy_set_string(&p.cwd, from->cwd) < 0 || list_copy(&from->tools, &p.tools) < 0 ||
-	    list_copy(&from->env, &p.env) < 0 || list_copy(&from->mask, &p.mask) < 0 ||
-	    list_copy(&from->protect, &p.protect) < 0 || mounts_copy(from, &p) < 0) {
+	    pf__policy_set_string(&p.cwd, from->cwd) < 0 || pf_list_copy(&p.tools, &from->tools) < 0 ||
+	    pf_list_copy(&p.env, &from->env) < 0 || pf_list_copy(&p.mask, &from->mask) < 0 ||
+	    pf_list_copy(&p.protect, &from->protect) < 0 || mounts_copy(from, &p) < 0) {
 		pf_policy_free(&p);
 		return -ENOMEM;
 	}
@@ -118,10 +70,10 @@ void pf_policy_free(struct pf_policy *p)
 	free(p->ws_path);
 	free(p->ws_at);
 	free(p->cwd);
-	pf__policy_list_clear(&p->tools);
-	pf__policy_list_clear(&p->env);
-	pf__policy_list_clear(&p->mask);
-	pf__policy_list_clear(&p->protect);
+	pf_list_free(&p->tools);
+	pf_list_free(&p->env);
+	pf_list_free(&p->mask);
+	pf_list_free(&p->protect);
 	for (size_t i = 0; i < p->mount_count; i++) {
 		free(p->mounts[i].from);
 		free(p->mounts[i].to);

@@ -31,6 +31,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/list.h"
 #include "base/sha256.h"
 
 /* One bit a limit; used for `written`, `required`, `held`, `unenforced`, and what an exec hit. */
@@ -71,11 +72,6 @@ struct pf_limits {
 
 enum pf_ws_mode { PF_WS_NONE, PF_WS_RO, PF_WS_COW };
 enum pf_tier_ask { PF_TIER_AUTO, PF_TIER_CONTAINER, PF_TIER_SENTRY, PF_TIER_MICROVM };
-
-struct pf_list { /* of strings */
-	char **items;
-	size_t count;
-};
 
 struct pf_mount {
 	char *from, *to;

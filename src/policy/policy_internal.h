@@ -65,8 +65,6 @@ void pf__limit_put(struct pf_limits *to, const struct pf__limit *l, uint64_t val
 void pf__limit_text(const struct pf__limit *l, uint64_t value, char out[32]);
 
 /* --- list.c --- */
-int pf__policy_list_add(struct pf_list *list, const char *s); /* copies s; -ENOMEM */
-void pf__policy_list_clear(struct pf_list *list);
 int pf__policy_set_string(char **at, const char *s); /* NULL clears */
 int pf__policy_nomem(struct pf_error *err);
 

@@ -85,7 +85,7 @@ int pf__pattern_add(struct pf_list *list, const char *pattern, struct pf_error *
 		return pf_fail(err, -EINVAL, "\".\" is the workspace itself");
 	if (list->count >= PF__PATTERNS_MAX)
 		return pf_fail(err, -E2BIG, "more than %u patterns", PF__PATTERNS_MAX);
-	return pf__policy_list_add(list, path) < 0 ? pf__policy_nomem(err) : 0;
+	return pf_list_add(list, path) < 0 ? pf__policy_nomem(err) : 0;
 }
 
 static int check_env(const char *name, const char *value, struct pf_error *err)
@@ -129,7 +129,7 @@ int pf__env_put(struct pf_policy *p, const char *name, const char *value, struct
 	}
 	if (p->env.count >= PF__ENV_MAX)
 		return pf_fail(err, -E2BIG, "more than %u variables", PF__ENV_MAX);
-	return pf__policy_list_add(&p->env, kv) < 0 ? pf__policy_nomem(err) : 0;
+	return pf_list_add(&p->env, kv) < 0 ? pf__policy_nomem(err) : 0;
 }
 
 int pf__tool_add(struct pf_policy *p, const char *dir, struct pf_error *err)
@@ -145,7 +145,7 @@ int pf__tool_add(struct pf_policy *p, const char *dir, struct pf_error *err)
 	}
 	if (p->tools.count >= PF__PLACES_MAX)
 		return pf_fail(err, -E2BIG, "more than %u directories of tools", PF__PLACES_MAX);
-	return pf__policy_list_add(&p->tools, clean) < 0 ? pf__policy_nomem(err) : 0;
+	return pf_list_add(&p->tools, clean) < 0 ? pf__policy_nomem(err) : 0;
 }
 
 int pf__mount_add(struct pf_policy *p, const char *from, const char *to, struct pf_error *err)

@@ -415,6 +415,14 @@ int pf_exec_signal(struct pf_exec *e, int signo, struct pf_error *err)
 	return r < 0 ? pf_fail(err, r, "cannot send the signal") : 0;
 }
 
+int pf__exec_cancel(struct pf_exec *e)
+{
+	PF_AUTO_BUF struct pf_buf b = {0};
+	int r = pf_msg_exec_put(&b, e->id);
+
+	return r < 0 ? r : pf_conn_send(e->box->conn, PF_MSG_CANCEL, b.data, b.len);
+}
+
 void pf__exec_end_now(struct pf_exec *e, enum pf_cause why)
 {
 	if (e->state >= PF_EXEC_DRAINING)
@@ -424,10 +432,7 @@ void pf__exec_end_now(struct pf_exec *e, enum pf_cause why)
 	if (!e->killed_ns)
 		e->killed_ns = pf_now_ns();
 	if (e->state <= PF_EXEC_SPARE) { /* it never was a command */
-		PF_AUTO_BUF struct pf_buf b = {0};
-
-		if (pf_msg_exec_put(&b, e->id) == 0)
-			pf_conn_send(e->box->conn, PF_MSG_CANCEL, b.data, b.len);
+		pf__exec_cancel(e);
 		pf_conn_writable(e->box->conn, NULL);
 		pf__finish_refused(e, why, NULL);
 		return;

@@ -36,7 +36,6 @@ static void stamp(struct pf_exec *e)
 static void take_receipt(struct pf_exec *e)
 {
 	struct pf_receipt *r = &e->result.receipt;
-	struct pf_error err;
 
 	if (!e->box->box || pf_receipt_copy(r, &e->box->box->receipt) < 0)
 		return;
@@ -47,7 +46,6 @@ static void take_receipt(struct pf_exec *e)
 	r->agree = e->agree;
 	e->inside = (struct pf_inside){0};
 	e->outside = (struct pf_outside){0};
-	(void)err;
 #ifdef PF_BREAK_BUILD
 	r->build = "test build: PF_BREAK";
 #elif defined(PF_SAN_BUILD)

@@ -14,12 +14,9 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "base/dirs.h"
 #include "base/error.h"
 #include "pinfold.h"
-
-struct pf_dirs {
-	char state[512], runtime[512], libexec[512];
-};
 
 /* Fill from places (may be NULL), environment and identity; makes nothing. */
 int pf_dirs_find(const struct pf_places *places, struct pf_dirs *out, struct pf_error *err);

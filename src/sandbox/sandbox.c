@@ -160,7 +160,6 @@ int pf_sandbox_end(struct pf_sandbox *s, char **changes_id, struct pf_error *err
 	}
 	pf__rundir_remove(s);
 	pf_policy_destroy(s->policy);
-	free(s->kernel);
 	free(s);
 	return r;
 }

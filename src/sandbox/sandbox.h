@@ -54,7 +54,7 @@ struct pf_exec {
 	enum pf_exec_state state;
 	bool last;   /* the sandbox ends with it */
 	bool wanted; /* a caller has it; START goes when READY was proved */
-	bool tty, want_stdin, stdin_open, out_eof, err_eof, reaped, ended;
+	bool tty, want_stdin, stdin_open, out_eof, err_eof, reaped;
 	uint8_t op;	     /* enum pf_start_op */
 	char *cwd;	     /* where it is to start, for messages */
 	struct pf_buf start; /* START, encoded, until it is sent */
@@ -87,18 +87,15 @@ struct pf_sandbox {
 	const struct pf_tier *tier;
 	struct pf_box *box;
 	struct pf_conn *conn;
-	bool welcome, proved_init;
-	struct pf_msg_welcome hello_back;
-	char *kernel;
+	bool welcome; /* init has greeted */
 	struct pf_exec *execs;
 	uint32_t next_exec;
 	uint32_t stale[PF_STALE_MAX]; /* execs that ended and whose groups are still to be removed: chores */
 	unsigned stale_count;
 	bool spare_wanted;	/* a launcher should wait for the next command */
 	struct pf_error broken; /* code 0: whole */
-	enum pf_cause broken_cause;
-	uint64_t paused_at; /* ns; 0: runs */
-	char *breaks;	    /* test builds: $PF_BREAK */
+	uint64_t paused_at;	/* ns; 0: runs */
+	char *breaks;		/* test builds: $PF_BREAK */
 };
 
 /* rundir.c */
@@ -113,7 +110,8 @@ void pf__sandbox_label(struct pf_sandbox *s, const char *const *argv);
 struct pf_exec *pf__exec_find(struct pf_sandbox *s, uint32_t id);
 int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned short rows,
 		     unsigned short cols, struct pf_exec **out, struct pf_error *err);
-int pf__exec_go(struct pf_exec *e, struct pf_error *err);    /* PREPARING or SPARE and proved: send START */
+int pf__exec_go(struct pf_exec *e, struct pf_error *err); /* PREPARING or SPARE and proved: send START */
+int pf__exec_cancel(struct pf_exec *e); /* tell init that its launcher is not wanted any more */
 void pf__exec_end_now(struct pf_exec *e, enum pf_cause why); /* kill, with the cause it will have */
 int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o, struct pf_exec **out,
 		      struct pf_error *err);

@@ -30,7 +30,6 @@ void pf__break_box(struct pf_sandbox *s, enum pf_cause cause, const struct pf_er
 	s->broken = *why;
 	if (!s->broken.code)
 		s->broken.code = -EIO;
-	s->broken_cause = cause;
 	s->tier->stop(s->box);
 	for (e = s->execs; e; e = e->next) {
 		if (e->state == PF_EXEC_DONE)
@@ -58,8 +57,6 @@ static int on_welcome(struct pf_sandbox *s, const uint8_t *p, size_t n, struct p
 		return pf_fail(err, -EPROTO, "init greets twice");
 	}
 	s->welcome = true;
-	s->hello_back = m;
-	s->hello_back.kernel = NULL;
 	if (m.version < PF_PROTO_MIN || m.version > PF_PROTO_MAX)
 		return free(mem),
 		       pf_fail(err, -EPROTO, "init speaks a version of the protocol that it was not offered");
@@ -81,18 +78,6 @@ static struct pf_exec *of_message(struct pf_sandbox *s, uint32_t id, struct pf_e
 	if (!e && (id == 0 || id >= s->next_exec))
 		pf_fail(err, -EPROTO, "init speaks of exec %u, which never was", id);
 	return e;
-}
-
-/* Nobody wants it any more: it never was a command. */
-static int cancel(struct pf_sandbox *s, struct pf_exec *e)
-{
-	PF_AUTO_BUF struct pf_buf b = {0};
-	int r = pf_msg_exec_put(&b, e->id);
-
-	if (r == 0)
-		r = pf_conn_send(s->conn, PF_MSG_CANCEL, b.data, b.len);
-	pf__finish(e);
-	return r;
 }
 
 /* The launcher waits. Look at it from outside, compare, and only then let it go on. */
@@ -117,15 +102,9 @@ static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_
 	}
 	if (e->killed_ns) { /* its launcher was hit before it became the command, and this one replaces it */
 		free(mem);
-		return cancel(s, e);
-	}
-	if (e->killed_ns) { /* it was to be ended while it waited, and what waits now replaces it */
-		PF_AUTO_BUF struct pf_buf b = {0};
-
-		free(mem);
+		r = pf__exec_cancel(e);
 		pf__finish(e);
-		return pf_msg_exec_put(&b, e->id) < 0 ? -ENOMEM
-						      : pf_conn_send(s->conn, PF_MSG_CANCEL, b.data, b.len);
+		return r;
 	}
 	free(e->inside.mem);
 	e->inside = (struct pf_inside){true, m, mem};
@@ -428,7 +407,6 @@ static int receive(struct pf_sandbox *s, struct pf_error *err)
 		return 1;
 	if ((r == 0 || r == -ECONNRESET) && ended_well(s)) {
 		tick_all(s);
-		s->broken_cause = PF_CAUSE_ERROR;
 		pf_fail(&s->broken, -EPIPE, "its last command has ended");
 		return 1;
 	}

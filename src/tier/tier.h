@@ -10,11 +10,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+#include "base/dirs.h"
 #include "base/error.h"
 #include "policy/policy.h"
 #include "proto/msg.h"
-#include "sandbox/places.h"
-#include "sandbox/result.h"
+#include "tier/receipt.h"
 #include "workspace/change.h"
 
 struct pf_tier;

@@ -29,10 +29,10 @@ int pf__apply_cannot(struct pf__apply *a, int code, const char *what, const char
 
 void pf_apply_report_free(struct pf_apply_report *r)
 {
-	pf__ws_list_free(&r->applied);
-	pf__ws_list_free(&r->conflicts);
-	pf__ws_list_free(&r->protected_paths);
-	pf__ws_list_free(&r->notes);
+	pf_list_free(&r->applied);
+	pf_list_free(&r->conflicts);
+	pf_list_free(&r->protected_paths);
+	pf_list_free(&r->notes);
 }
 
 /* The caller's paths, as the changes write them; "." is everything. */
@@ -46,7 +46,7 @@ static int clean_only(struct pf__apply *a, struct pf_list *out)
 		if (*given == '/' || pf_path_clean(given, clean, sizeof(clean)) < 0)
 			return pf_fail(a->err, -EINVAL, "'%s' is not a path beneath the workspace",
 				       pf__ws_show(given, show));
-		if (pf__ws_list_add(out, clean) < 0)
+		if (pf_list_add(out, clean) < 0)
 			return pf__apply_no_memory(a);
 	}
 	return 0;
@@ -102,7 +102,7 @@ static int choose(struct pf__apply *a)
 			r = pf_fail(a->err, -ENOENT, "there is no change at or beneath '%s'",
 				    pf__ws_show(only.items[k], show));
 	}
-	pf__ws_list_free(&only);
+	pf_list_free(&only);
 	return r;
 }
 
@@ -123,7 +123,7 @@ static int check_lost(struct pf__apply *a)
 static int skip(struct pf__apply *a, size_t i, const char *why)
 {
 	a->todo[i] = PF__DO_NOT;
-	return pf__ws_list_addf(&a->report->notes, "%s: %s", a->c->items[i].path, why) < 0
+	return pf_list_addf(&a->report->notes, "%s: %s", a->c->items[i].path, why) < 0
 		       ? pf__apply_no_memory(a)
 		       : 0;
 }
@@ -221,8 +221,7 @@ static int perform(struct pf__apply *a)
 static int pretend(struct pf__apply *a)
 {
 	for (size_t i = 0; i < a->c->count; i++) {
-		if (a->todo[i] == PF__DO_WRITE &&
-		    pf__ws_list_add(&a->report->applied, a->c->items[i].path) < 0)
+		if (a->todo[i] == PF__DO_WRITE && pf_list_add(&a->report->applied, a->c->items[i].path) < 0)
 			return pf__apply_no_memory(a);
 	}
 	return 0;

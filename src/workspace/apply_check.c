@@ -19,16 +19,15 @@ bool pf__apply_retype(const struct pf_change *c)
 
 static int conflict(struct pf__apply *a, const struct pf_change *c, const char *reason)
 {
-	return pf__ws_list_addf(&a->report->conflicts, "%s: %s", c->path, reason) < 0 ? pf__apply_no_memory(a)
-										      : 0;
+	return pf_list_addf(&a->report->conflicts, "%s: %s", c->path, reason) < 0 ? pf__apply_no_memory(a)
+										  : 0;
 }
 
 /* A secret that the policy hid: no forced apply alone may lose it, so it is held back as a protected path is.
  */
 static int over_hidden(struct pf__apply *a, const struct pf_change *c, const char *where)
 {
-	if (!a->how->allow_protected && !c->protect &&
-	    pf__ws_list_add(&a->report->protected_paths, c->path) < 0)
+	if (!a->how->allow_protected && !c->protect && pf_list_add(&a->report->protected_paths, c->path) < 0)
 		return pf__apply_no_memory(a);
 	return conflict(a, c, where);
 }
@@ -84,9 +83,8 @@ static int unseen(struct pf__apply *a, const struct pf_change *c, const char *pa
 {
 	if (c->op != PF_DELETED)
 		a->blocked = true;
-	return pf__ws_list_addf(&a->report->conflicts,
-				"%s: the removed directory has an entry that the sandbox did not see",
-				path) < 0
+	return pf_list_addf(&a->report->conflicts,
+			    "%s: the removed directory has an entry that the sandbox did not see", path) < 0
 		       ? pf__apply_no_memory(a)
 		       : 0;
 }
@@ -111,7 +109,7 @@ static int check_unseen(struct pf__apply *a, const struct pf_change *c)
 		else if (i < 0 || a->c->items[i].op != PF_DELETED || a->todo[i] == PF__DO_NOT)
 			r = unseen(a, c, path);
 	}
-	pf__ws_list_free(&names);
+	pf_list_free(&names);
 	return r;
 }
 
@@ -233,7 +231,7 @@ int pf__apply_check(struct pf__apply *a)
 		r = check_one(a, i);
 		if (r == 0 && a->todo[i] == PF__DO_WRITE && a->c->items[i].protect &&
 		    !a->how->allow_protected) {
-			if (pf__ws_list_add(&a->report->protected_paths, a->c->items[i].path) < 0)
+			if (pf_list_add(&a->report->protected_paths, a->c->items[i].path) < 0)
 				r = pf__apply_no_memory(a);
 		}
 	}

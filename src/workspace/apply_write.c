@@ -74,7 +74,7 @@ static void place_close(struct place *p)
 
 static int note(struct pf__apply *a, const struct pf_change *c, const char *what)
 {
-	return pf__ws_list_addf(&a->report->notes, "%s: %s", c->path, what) < 0 ? pf__apply_no_memory(a) : 0;
+	return pf_list_addf(&a->report->notes, "%s: %s", c->path, what) < 0 ? pf__apply_no_memory(a) : 0;
 }
 
 static int64_t stamp(const struct pf__apply *a, int64_t mtime)
@@ -288,7 +288,7 @@ int pf__apply_write(struct pf__apply *a, size_t i)
 		r = r == -ESTALE || r == -EEXIST ? moved(a, r, c) : pf__apply_cannot(a, r, "apply", c->path);
 	else
 		r = add_notes(a, c, &p.dir);
-	if (r == 0 && pf__ws_list_add(&a->report->applied, c->path) < 0)
+	if (r == 0 && pf_list_add(&a->report->applied, c->path) < 0)
 		r = pf__apply_no_memory(a);
 	place_close(&p);
 	return r;
@@ -324,5 +324,5 @@ int pf__apply_remove(struct pf__apply *a, size_t i)
 		return moved(a, r, c);
 	if (r < 0 && r != -ENOENT && r != -ELOOP && r != -ENOTDIR)
 		return pf__apply_cannot(a, r, "remove", c->path);
-	return pf__ws_list_add(&a->report->applied, c->path) < 0 ? pf__apply_no_memory(a) : 0;
+	return pf_list_add(&a->report->applied, c->path) < 0 ? pf__apply_no_memory(a) : 0;
 }

@@ -56,7 +56,7 @@ static void sweep(int changes_fd)
 		    flock(fd, LOCK_EX | LOCK_NB) == 0)
 			pf_remove_tree(changes_fd, names.items[i]);
 	}
-	pf__ws_list_free(&names);
+	pf_list_free(&names);
 }
 
 /* Everything goes into ".ID" and gets its name at the end: a set is there whole or not at all. */
@@ -91,7 +91,7 @@ static int describe(struct pf__collect *c)
 	c->set.reference_ns = what->reference_ns;
 	c->set.created = (int64_t)time(NULL);
 	for (size_t i = 0; what->masked && i < what->masked->count; i++) {
-		if (pf__ws_list_add(&c->hidden, what->masked->items[i]) < 0)
+		if (pf_list_add(&c->hidden, what->masked->items[i]) < 0)
 			return pf_fail(c->err, -ENOMEM, "out of memory while collecting changes");
 	}
 	pf__ws_list_sort(&c->hidden);
@@ -159,7 +159,7 @@ int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_c
 		r = describe(&c);
 		if (r == 0)
 			give(&c, out);
-		pf__ws_list_free(&c.hidden);
+		pf_list_free(&c.hidden);
 		pf__protect_free(&c.protect);
 		pf_change_free(&c.set);
 		return r;
@@ -181,7 +181,7 @@ int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_c
 		give(&c, out);
 	if (c.blobs_fd >= 0)
 		close(c.blobs_fd);
-	pf__ws_list_free(&c.hidden);
+	pf_list_free(&c.hidden);
 	pf__protect_free(&c.protect);
 	pf_buf_free(&c.line);
 	free(c.inodes);

@@ -152,7 +152,7 @@ static void dir_close(struct dir *d)
 	if (d->base >= 0)
 		close(d->base);
 	free(d->origin_path);
-	pf__ws_list_free(&d->names);
+	pf_list_free(&d->names);
 }
 
 /* Names of one of the three directories, added to the list. */

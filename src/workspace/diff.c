@@ -166,7 +166,7 @@ static int note(struct diff *x, const struct pf_change *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return pf__ws_list_addf(x->notes, "%s: %s", c->path, text);
+	return pf_list_addf(x->notes, "%s: %s", c->path, text);
 }
 
 static const char *unheld_type(mode_t mode)

@@ -48,7 +48,7 @@ static int make_parents(struct layer *l, const char *path)
 		if (parent < 0)
 			return failed(l, parent, "open a directory", path);
 		if (mkdirat(parent, leaf, 0700) == 0)
-			r = pf__ws_list_add(&l->dirs, part);
+			r = pf_list_add(&l->dirs, part);
 		else if (errno != EEXIST)
 			return failed(l, -errno, "make a directory", path);
 	}
@@ -99,7 +99,7 @@ static int dress(struct layer *l, const char *path)
 static int build(struct layer *l, const struct pf_list *sorted)
 {
 	const char *last = NULL;
-	int r = pf__ws_list_add(&l->dirs, "");
+	int r = pf_list_add(&l->dirs, "");
 
 	if (r < 0)
 		return pf_fail(l->err, r, "out of memory");
@@ -143,13 +143,13 @@ int pf_mask_build(int layer_fd, int ws_fd, const struct pf_list *paths, uid_t ws
 		if (!pf__ws_path_ok(paths->items[i]))
 			r = pf_fail(err, -EINVAL, "'%s' is not a path beneath the workspace",
 				    pf__ws_show(paths->items[i], show));
-		else if (pf__ws_list_add(&sorted, paths->items[i]) < 0)
+		else if (pf_list_add(&sorted, paths->items[i]) < 0)
 			r = pf_fail(err, -ENOMEM, "out of memory");
 	}
 	pf__ws_list_sort(&sorted);
 	if (r == 0)
 		r = build(&l, &sorted);
-	pf__ws_list_free(&sorted);
-	pf__ws_list_free(&l.dirs);
+	pf_list_free(&sorted);
+	pf_list_free(&l.dirs);
 	return r;
 }

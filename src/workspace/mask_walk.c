@@ -33,14 +33,14 @@ struct walk {
 
 static int note(struct walk *w, const char *path, const char *reason)
 {
-	int r = pf__ws_list_addf(&w->unprotected, "%s: %s", path, reason);
+	int r = pf_list_addf(&w->unprotected, "%s: %s", path, reason);
 
 	return r < 0 ? pf_fail(w->err, r, "out of memory") : 0;
 }
 
 static int found(struct walk *w, const char *path)
 {
-	int r = pf__ws_list_add(&w->paths, path);
+	int r = pf_list_add(&w->paths, path);
 
 	return r < 0 ? pf_fail(w->err, r, "out of memory") : 0;
 }
@@ -123,7 +123,7 @@ static int visit(struct walk *w, int dirfd, const char *dir, const struct dirent
 		return 0;
 	}
 	if (!is_git_objects(path))
-		r = pf__ws_list_add(&w->stack, path);
+		r = pf_list_add(&w->stack, path);
 	return r < 0 ? pf_fail(w->err, r, "out of memory") : 0;
 }
 
@@ -155,7 +155,7 @@ static int walk_dir(struct walk *w, const char *path)
 
 static int walk_all(struct walk *w)
 {
-	int r = pf__ws_list_add(&w->stack, "");
+	int r = pf_list_add(&w->stack, "");
 
 	if (r < 0)
 		return pf_fail(w->err, r, "out of memory");
@@ -215,7 +215,7 @@ int pf_mask_resolve(int ws_fd, const struct pf_list *patterns, struct pf_list *p
 	pf__ws_list_sort(&w.paths);
 	for (size_t i = 0; r == 0 && i < w.unprotected.count; i++) {
 		/* the caller's list may have entries of its own already */
-		if (pf__ws_list_add(unprotected, w.unprotected.items[i]) < 0)
+		if (pf_list_add(unprotected, w.unprotected.items[i]) < 0)
 			r = pf_fail(err, -ENOMEM, "out of memory");
 	}
 	if (r == 0) {
@@ -225,8 +225,8 @@ int pf_mask_resolve(int ws_fd, const struct pf_list *patterns, struct pf_list *p
 	for (size_t i = 0; i < w.glob_count; i++)
 		free(w.globs[i].text);
 	free(w.globs);
-	pf__ws_list_free(&w.paths);
-	pf__ws_list_free(&w.unprotected);
-	pf__ws_list_free(&w.stack);
+	pf_list_free(&w.paths);
+	pf_list_free(&w.unprotected);
+	pf_list_free(&w.stack);
 	return r;
 }

@@ -63,10 +63,10 @@ int pf_change_list(int changes_fd, struct pf_list *ids, struct pf_error *err)
 	if (r == 0 && n)
 		qsort(sets, n, sizeof(*sets), cmp_found);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = pf__ws_list_add(&sorted, sets[i].id);
-	pf__ws_list_free(&names);
+		r = pf_list_add(&sorted, sets[i].id);
+	pf_list_free(&names);
 	if (r < 0) {
-		pf__ws_list_free(&sorted);
+		pf_list_free(&sorted);
 		return pf_fail(err, r, "cannot list the change sets: %s", strerror(-r));
 	}
 	*ids = sorted;
@@ -106,7 +106,7 @@ static int resolve(int changes_fd, const char *given, char id[40], struct pf_err
 	else
 		r = pf_fail(err, -ENOENT, last ? "there is no change set" : "there is no change set '%s'",
 			    pf__ws_show(given, show));
-	pf__ws_list_free(&ids);
+	pf_list_free(&ids);
 	return r;
 }
 

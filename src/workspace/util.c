@@ -12,54 +12,6 @@
 #include "base/str.h"
 #include "workspace/workspace_internal.h"
 
-#define LIST_FIRST 8
-
-static int list_push(struct pf_list *l, char *s)
-{
-	/* The struct has no capacity: it is the power of two at or above count, at least LIST_FIRST. */
-	bool full = l->count == 0 || (l->count >= LIST_FIRST && (l->count & (l->count - 1)) == 0);
-
-	if (!s)
-		return -ENOMEM;
-	if (full) {
-		size_t room = l->count ? l->count * 2 : LIST_FIRST;
-		char **items = realloc(l->items, room * sizeof(*items));
-
-		if (!items) {
-			free(s);
-			return -ENOMEM;
-		}
-		l->items = items;
-	}
-	l->items[l->count++] = s;
-	return 0;
-}
-
-int pf__ws_list_add(struct pf_list *l, const char *s)
-{
-	return list_push(l, strdup(s));
-}
-
-int pf__ws_list_addf(struct pf_list *l, const char *fmt, ...)
-{
-	char *s = NULL;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vasprintf(&s, fmt, ap);
-	va_end(ap);
-	return list_push(l, n < 0 ? NULL : s);
-}
-
-void pf__ws_list_free(struct pf_list *l)
-{
-	for (size_t i = 0; i < l->count; i++)
-		free(l->items[i]);
-	free(l->items);
-	*l = (struct pf_list){0};
-}
-
 static int cmp_items(const void *a, const void *b)
 {
 	return pf__ws_path_cmp(*(char *const *)a, *(char *const *)b);
@@ -80,7 +32,7 @@ void pf__ws_list_sort(struct pf_list *l)
 	}
 	l->count = kept + 1;
 	/*
-	 * list_push() derives the room from the count, so a list that shrank past a power of two
+	 * pf_list_add() derives the room from the count, so a list that shrank past a power of two
 	 * would be reallocated too early: smaller than it is, never larger. That is harmless.
 	 */
 }
@@ -224,7 +176,7 @@ int pf__ws_names(int dirfd, struct pf_list *names, size_t max)
 			continue;
 		if (names->count >= max)
 			return -E2BIG;
-		r = pf__ws_list_add(names, e->d_name);
+		r = pf_list_add(names, e->d_name);
 		if (r < 0)
 			return r;
 	}

@@ -24,9 +24,6 @@
 #define PF__WS_MODE_BITS 07777
 
 /* --- util.c: lists, paths, opening ------------------------------------------------------------ */
-int pf__ws_list_add(struct pf_list *l, const char *s); /* copies; 0 or -ENOMEM */
-int pf__ws_list_addf(struct pf_list *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void pf__ws_list_free(struct pf_list *l);
 /* Sort by pf__ws_path_cmp() and drop doubles. */
 void pf__ws_list_sort(struct pf_list *l);
 

@@ -264,7 +264,7 @@ static void test_masked_entry(void **state)
 
 	put(p->ws, "d/.env", "KEY=1");
 	put(p->ws, "d/x", "x");
-	pf__ws_list_add(&p->masked, "d/.env");
+	pf_list_add(&p->masked, "d/.env");
 	whiteout(p->upper, "d");
 	collect(p, &c);
 	assert_conflicts(p, &c, want, 1);
@@ -288,9 +288,9 @@ static void test_over_hidden(void **state)
 
 	put(p->ws, ".env", "KEY=1");
 	put(p->ws, "keys/one", "1");
-	pf__ws_list_add(&p->masked, ".env");
-	pf__ws_list_add(&p->masked, "keys");
-	pf__ws_list_add(&p->masked, "absent");
+	pf_list_add(&p->masked, ".env");
+	pf_list_add(&p->masked, "keys");
+	pf_list_add(&p->masked, "absent");
 	put(p->upper, ".env", "KEY=fake");
 	put(p->upper, "keys/more", "2");
 	put(p->upper, "absent", "3");
@@ -340,7 +340,7 @@ static void test_protected(void **state)
 	struct pf_apply_report report;
 	struct pf_apply how = {0};
 
-	pf__ws_list_add(&p->protect, ".git/hooks");
+	pf_list_add(&p->protect, ".git/hooks");
 	put(p->upper, ".git/hooks/pre-commit", "evil");
 	put(p->upper, "code", "fine");
 	collect(p, &c);

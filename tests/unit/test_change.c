@@ -177,11 +177,11 @@ static void test_masked(void **state)
 	put(p->ws, "b/secrets/k", "k\n");
 	put(p->ws, "b/code", "c\n");
 	put(p->ws, "hid/x", "secret\n");
-	pf__ws_list_add(&p->masked, "hid");
+	pf_list_add(&p->masked, "hid");
 	put(p->upper, "hid/x", "mine\n"); /* the sandbox made a directory where it saw none */
-	pf__ws_list_add(&p->masked, "b/.env");
-	pf__ws_list_add(&p->masked, "a/.env");
-	pf__ws_list_add(&p->masked, "b/secrets");
+	pf_list_add(&p->masked, "b/.env");
+	pf_list_add(&p->masked, "a/.env");
+	pf_list_add(&p->masked, "b/secrets");
 	put(p->upper, "a/.env", "FAKE=1\n"); /* the sandbox saw none and made one */
 	whiteout(p->upper, "b");
 	make_dir(p->upper, "moved", 0755);
@@ -198,9 +198,9 @@ static void test_protect(void **state)
 	struct place *p = *state;
 	struct pf_changeset c;
 
-	pf__ws_list_add(&p->protect, ".git/hooks");
-	pf__ws_list_add(&p->protect, "**/.vscode");
-	pf__ws_list_add(&p->protect, "sub/.git/config");
+	pf_list_add(&p->protect, ".git/hooks");
+	pf_list_add(&p->protect, "**/.vscode");
+	pf_list_add(&p->protect, "sub/.git/config");
 	put(p->upper, ".git/hooks/pre-commit", "evil");
 	put(p->upper, ".git/other", "fine");
 	put(p->upper, "x/y/.vscode/tasks.json", "evil");
@@ -326,13 +326,8 @@ static void test_lower_bytes(void **state)
 	struct pf_changeset c = {0};
 	char id[40];
 	struct pf_collect what = collect_what(p, id);
-	static char big[300000];
 
-	memset(big, 'x', sizeof(big));
-	put_bytes(p->ws, "big/one", big, sizeof(big), 0644);
-	whiteout(p->upper, "big");
-	make_dir(p->upper, "moved", 0755);
-	overlay_attr(p, "moved", "redirect", "/big");
+	big_renamed(p);
 	what.lower_bytes_max = 100000;
 	check(&err, pf_change_collect(p->changes, &what, &c, &err));
 	assert_true(c.truncated);

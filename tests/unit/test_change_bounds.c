@@ -18,9 +18,9 @@ static void test_chain(void **state)
 		char name[24];
 
 		snprintf(name, sizeof(name), "**/protected%d", i);
-		pf__ws_list_add(&p->protect, name);
+		pf_list_add(&p->protect, name);
 	}
-	pf__ws_list_add(&p->protect, "d/d/d");
+	pf_list_add(&p->protect, "d/d/d");
 	for (int i = 0; i < 2000; i++) {
 		int next = dir_at(fd, "d");
 
@@ -159,13 +159,8 @@ static void test_lost_content(void **state)
 	struct pf_changeset c = {0};
 	char id[40];
 	struct pf_collect what = collect_what(p, id);
-	static char big[300000];
 
-	memset(big, 'x', sizeof(big));
-	put_bytes(p->ws, "big/one", big, sizeof(big), 0644);
-	whiteout(p->upper, "big");
-	make_dir(p->upper, "moved", 0755);
-	overlay_attr(p, "moved", "redirect", "/big");
+	big_renamed(p);
 	put(p->upper, "fine", "fine");
 	what.lower_bytes_max = 100000;
 	check(&err, pf_change_collect(p->changes, &what, &c, &err));

@@ -212,7 +212,7 @@ static unsigned secrets(int root, const char *dir, bool plant)
 		pf_buf_free(&b);
 		n += secrets(root, path, plant);
 	}
-	pf__ws_list_free(&names);
+	pf_list_free(&names);
 	return n;
 }
 
@@ -275,7 +275,7 @@ static void one_masked_round(uint64_t seed)
 		if (secrets(p.ws, "", false) != before)
 			fail_msg("a secret is gone (PF_SEED=%llu)", (unsigned long long)seed);
 	}
-	pf__ws_list_free(&unprotected);
+	pf_list_free(&unprotected);
 	pf_change_free(&c);
 	place_free(&p);
 }
@@ -369,7 +369,7 @@ static void test_mask_looks(void **state)
 	put(p.ws, "d/later", "made on the host while the sandbox runs");
 	assert_false(exists(merged, "d/later"));
 	unmount(&p, merged);
-	pf__ws_list_free(&unprotected);
+	pf_list_free(&unprotected);
 	place_free(&p);
 }
 

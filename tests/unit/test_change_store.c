@@ -98,7 +98,7 @@ static void test_ids(void **state)
 	assert_int_equal(ids.count, 12);
 	assert_string_equal(ids.items[0], "t0001");
 	assert_string_equal(ids.items[11], "t0012");
-	pf__ws_list_free(&ids);
+	pf_list_free(&ids);
 	check(&err, pf_change_load(p->changes, "t0002", &c, &err));
 	assert_string_equal(c.id, "t0002");
 	pf_change_free(&c);

@@ -124,7 +124,7 @@ static void test_masked_content(void **state)
 	struct place *p = *state;
 
 	put(p->ws, ".env", "KEY=real\n");
-	pf__ws_list_add(&p->masked, ".env");
+	pf_list_add(&p->masked, ".env");
 	put(p->upper, ".env", "KEY=fake\n");
 	assert_diff(p, false,
 		    "diff --git a/.env b/.env\nnew file mode 100644\n--- /dev/null\n+++ b/.env\n@@ -0,0 +1 "
@@ -142,7 +142,7 @@ static void assert_notes(struct place *p, const struct pf_changeset *c, const ch
 	close(fd);
 	for (size_t i = 0; i < notes.count; i++)
 		pf_buf_addf(&b, "%s\n", notes.items[i]);
-	pf__ws_list_free(&notes);
+	pf_list_free(&notes);
 	assert_string_equal(b.data ? b.data : "", want);
 }
 
@@ -157,7 +157,7 @@ static void test_notes(void **state)
 	put(p->ws, ".env", "KEY=1\n");
 	make_dir(p->ws, "gone", 0755);
 	make_dir(p->ws, "closed", 0755);
-	pf__ws_list_add(&p->masked, ".env");
+	pf_list_add(&p->masked, ".env");
 	put_mode(p->upper, "m", "x\n", 0600);
 	put_mode(p->upper, "x", "x\n", 0755);
 	put(p->upper, ".env", "KEY=2\n");

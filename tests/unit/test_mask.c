@@ -46,7 +46,7 @@ static void test_plain(void **state)
 	assert_true(list_holds(&un, "link/secret: a symbolic link is on the way to it"));
 	assert_true(list_holds(&un, "../out: is not a path beneath the workspace"));
 	assert_true(list_holds(&un, ".: is not a path beneath the workspace"));
-	pf__ws_list_free(&un);
+	pf_list_free(&un);
 }
 
 static void test_patterns(void **state)
@@ -160,7 +160,7 @@ static void test_unreadable(void **state)
 	resolve(p, PATTERNS(S("**/.env")), &un);
 	assert_true(list_holds(&un, "shut: cannot be searched for secrets"));
 	assert_int_equal(fchmodat(p->ws, "shut", 0700, 0), 0);
-	pf__ws_list_free(&un);
+	pf_list_free(&un);
 }
 
 /* What is mounted in the workspace is not in its overlay: nothing there is looked at, and nothing can be

@@ -96,8 +96,8 @@ static inline void place_free(struct place *p)
 	close(p->fd);
 	assert_int_equal(pf_remove_tree(tmp, p->dir + strlen("/tmp/")), 0);
 	close(tmp);
-	pf__ws_list_free(&p->protect);
-	pf__ws_list_free(&p->masked);
+	pf_list_free(&p->protect);
+	pf_list_free(&p->masked);
 }
 
 /* Write a file, making the directories on the way. */
@@ -148,6 +148,18 @@ static inline void overlay_attr(const struct place *p, const char *path, const c
 	snprintf(attr, sizeof(attr), "%s%s", p->prefix, name);
 	assert_int_equal(fsetxattr(fd, attr, value, strlen(value), 0), 0);
 	close(fd);
+}
+
+/* A directory with 300,000 bytes in one file, renamed inside: the content is the lower's. */
+static inline void big_renamed(struct place *p)
+{
+	static char big[300000];
+
+	memset(big, 'x', sizeof(big));
+	put_bytes(p->ws, "big/one", big, sizeof(big), 0644);
+	whiteout(p->upper, "big");
+	make_dir(p->upper, "moved", 0755);
+	overlay_attr(p, "moved", "redirect", "/big");
 }
 
 static inline struct pf_collect collect_what(struct place *p, char id[40])
@@ -268,7 +280,7 @@ static inline void snapshot(int root, const char *dir, struct pf_buf *out)
 		if (S_ISDIR(st.st_mode))
 			snapshot(root, path, out);
 	}
-	pf__ws_list_free(&names);
+	pf_list_free(&names);
 }
 
 static inline void assert_same_trees(int a, int b)

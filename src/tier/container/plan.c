@@ -184,22 +184,12 @@ int pf__workspace_plan(const struct pf_box_spec *spec, const struct pf_identity 
 	return share_memory(p, ws, err);
 }
 
-static void free_list(struct pf_list *l)
-{
-	size_t i;
-
-	for (i = 0; i < l->count; i++)
-		free(l->items[i]);
-	free(l->items);
-	*l = (struct pf_list){0};
-}
-
 void pf__workspace_free(struct pf_workspace_plan *ws)
 {
 	free(ws->host_path);
 	free(ws->at);
-	free_list(&ws->masks);
-	free_list(&ws->unprotected);
+	pf_list_free(&ws->masks);
+	pf_list_free(&ws->unprotected);
 	if (ws->fd >= 0)
 		close(ws->fd);
 	if (ws->scratch_fd >= 0)
