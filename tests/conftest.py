@@ -362,13 +362,13 @@ def _live_of_others(runtime):
     ids = set()
     for name in _list(runtime):
         try:
-            fd = os.open(os.path.join(runtime, name, "lock"), os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(os.path.join(runtime, name), os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            meta = dict(line.split(" ", 1) for line in _read(os.path.join(runtime, name, "meta")).decode(
+            meta = dict(line.split(" ", 1) for line in _read(os.path.join(runtime, name)).decode(
                 errors="replace").splitlines() if " " in line)
             if meta.get("pid", "").isdigit() and not _is_ours(meta["pid"]):
                 ids.add(name)

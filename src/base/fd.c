@@ -144,6 +144,21 @@ static void forget_tail(struct pf_buf *b, size_t len)
 		b->data[len] = '\0';
 }
 
+/* Most of what is read is a short file of /proc or of a control group: it comes by way of the stack, so that
+ * no large buffer is mapped, touched and unmapped for it. 0: that was all; 1: there is more. */
+static int read_short(int fd, struct pf_buf *b, size_t max)
+{
+	char text[4096];
+	size_t want = max < sizeof(text) ? max : sizeof(text);
+	ssize_t got = pf_read_full(fd, text, want);
+	int r;
+
+	if (got < 0)
+		return (int)got;
+	r = pf_buf_add(b, text, (size_t)got);
+	return r < 0 ? r : (size_t)got == want;
+}
+
 int pf_read_fd(int fd, struct pf_buf *b, size_t max)
 {
 	const size_t start = b->len;
@@ -153,6 +168,12 @@ int pf_read_fd(int fd, struct pf_buf *b, size_t max)
 	if (b->limit && max > b->limit - (b->len < b->limit ? b->len : b->limit)) {
 		max = b->limit - (b->len < b->limit ? b->len : b->limit);
 		code = -E2BIG;
+	}
+	r = read_short(fd, b, max);
+	if (r <= 0) {
+		if (r < 0)
+			forget_tail(b, start);
+		return r;
 	}
 	for (;;) {
 		size_t left = max - (b->len - start), chunk = left < READ_CHUNK ? left : READ_CHUNK;

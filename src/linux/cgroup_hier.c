@@ -121,7 +121,7 @@ static int join(char **out, const char *dir, const char *name, const char *rest)
 
 static int hier_paths(const struct pf_cgroup *cg, struct pf__cg_hier *h, const char *dir, const char *group)
 {
-	const char *rest = h->v2 ? "/box/execs" : h->controllers & PF__CG_LIMITS ? "/execs" : "";
+	const char *rest = h->v2 ? "/box/execs" : "";
 
 	if (join(&h->top_path, dir, cg->name, "") < 0)
 		h->top_path = NULL;
@@ -187,9 +187,7 @@ static int fill_v1(struct pf_cgroup *cg, struct pf__cg_hier *h, const struct pf_
 	if (h->controllers & PF__CG_MEMORY)
 		use_hierarchy(h);
 	set_limits(cg, h, limits);
-	/* What init sees must lie below what bears the limits: it cannot walk up from there. */
-	h->execs = make_open(cg, h->top, "execs");
-	return h->execs < 0 ? h->execs : 0;
+	return 0;
 }
 
 /* v2: processes stand in leaves only, so each level hands its controllers down. cpu.stat's usage is

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sandboxes that are alive, and the removal of what dead ones left. Only what can be locked is
- * swept: a keeper holds flock(2) on RUNTIME/ID/lock for its whole life, and the kernel gives
+ * swept: a keeper holds flock(2) on RUNTIME/ID for its whole life, and the kernel gives
  * it back however the keeper ends.
  */
 #include "sandbox/places.h"
@@ -21,14 +21,12 @@
 #include "linux/cgroup.h"
 #include "sandbox/meta.h"
 
-#define MAKING_SECONDS                                                                                       \
-	2 /* a directory without meta is left alone so long: its keeper is about to lock it                  \
-	   */
+#define MAKING_SECONDS 2 /* an empty file is left alone so long: its keeper is about to lock it */
 
 enum entry_state { ENTRY_MAKING, ENTRY_ALIVE, ENTRY_DEAD };
 
 struct entry {
-	int dir, lock; /* lock: held by us when the state is ENTRY_DEAD */
+	int fd; /* its lock is held by us when the state is ENTRY_DEAD */
 	enum entry_state state;
 	struct pf_meta meta;
 };
@@ -62,44 +60,40 @@ static bool same_file(int fd, int dir, const char *name)
 static void entry_close(struct entry *e)
 {
 	pf_meta_free(&e->meta);
-	if (e->lock >= 0)
-		close(e->lock);
-	if (e->dir >= 0)
-		close(e->dir);
+	if (e->fd >= 0)
+		close(e->fd);
 }
 
+/* 1: there is nothing in it yet; -EINVAL: these are no lines of ours. */
 static int read_meta(struct entry *e)
 {
 	PF_AUTO_BUF struct pf_buf text = {0};
-	int r = pf_read_file(e->dir, "meta", &text, PF_META_MAX);
+	int r = pf_read_fd(e->fd, &text, PF_META_MAX);
 
-	if (r < 0)
-		return r;
-	return pf_meta_parse(text.data ? text.data : "", text.len, &e->meta);
+	if (r < 0 || text.len == 0)
+		return r < 0 ? r : 1;
+	r = pf_meta_parse(text.data, text.len, &e->meta);
+	return r == 0 && !e->meta.tier[0] ? -EINVAL : r;
 }
 
-/* Look at RUNTIME/id. The lock is tried only once meta is there, since a keeper that finds its lock taken
+/* Look at RUNTIME/id. The lock is tried only once there are lines, since a keeper that finds its lock taken
  * by somebody who only looks would fail to start. Returns 0, or -ENOENT when it is gone or none of ours. */
 static int entry_open(int runtime, const char *id, struct entry *e)
 {
 	struct stat st;
-	bool no_meta;
+	int r;
 
-	*e = (struct entry){.dir = -1, .lock = -1};
-	e->dir = pf_open_beneath(runtime, id, O_RDONLY | O_DIRECTORY, 0);
-	if (e->dir < 0 || fstat(e->dir, &st) < 0)
+	*e = (struct entry){.fd = -1};
+	e->fd = pf_open_beneath(runtime, id, O_RDWR | O_NONBLOCK, 0);
+	if (e->fd < 0 || fstat(e->fd, &st) < 0 || !S_ISREG(st.st_mode) || (r = read_meta(e)) < 0)
 		return -ENOENT;
-	no_meta = read_meta(e) == -ENOENT;
-	if (no_meta && younger(&st, MAKING_SECONDS)) {
+	if (r > 0 && younger(&st, MAKING_SECONDS)) {
 		e->state = ENTRY_MAKING;
 		return 0;
 	}
-	e->lock = pf_open_beneath(e->dir, "lock", O_RDWR | O_CREAT, 0600);
-	if (e->lock < 0)
-		return -ENOENT;
-	if (flock(e->lock, LOCK_EX | LOCK_NB) < 0)
+	if (flock(e->fd, LOCK_EX | LOCK_NB) < 0)
 		e->state = ENTRY_ALIVE;
-	else if (!same_file(e->lock, e->dir, "lock") || !same_file(e->dir, runtime, id))
+	else if (!same_file(e->fd, runtime, id))
 		return -ENOENT;
 	else
 		e->state = ENTRY_DEAD;
@@ -216,7 +210,7 @@ static void sweep_entry(const struct pf_dirs *d, int runtime, const char *id, st
 	int r = 0;
 
 	if (entry_open(runtime, id, &e) == 0 && e.state == ENTRY_DEAD) {
-		/* without meta it died while it was made: its groups can only be guessed */
+		/* without lines it died while it was made: its groups can only be guessed */
 		if ((e.meta.cgroups.len ? pf_cgroup_sweep(e.meta.cgroups.data) : pf_cgroup_sweep_id(id)) != 0)
 			r = -EBUSY;
 		for (size_t i = 0; i < e.meta.scratch.count; i++) {
@@ -225,9 +219,7 @@ static void sweep_entry(const struct pf_dirs *d, int runtime, const char *id, st
 			r = r ? r : one;
 		}
 		/* What could not be removed stays known, so that a later sweep tries again. */
-		if (r == 0)
-			r = pf_remove_tree(runtime, id);
-		if (r == 0)
+		if (r == 0 && unlinkat(runtime, id, 0) == 0)
 			out->removed++;
 		else
 			out->remaining++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lines of RUNTIME/ID/meta. */
+/* The lines of RUNTIME/ID. */
 #include "sandbox/meta.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RUNTIME/ID/meta: what must be known of a sandbox after its keeper was killed. Lines
+ * RUNTIME/ID: what must be known of a sandbox after its keeper was killed. Lines
  * "key value"; in a value, backslash and newline are written as \\ and \n, so that a directory whose name has
  * a newline in it cannot add lines of its own.
  */

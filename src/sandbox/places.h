@@ -2,8 +2,8 @@
 /*
  * Where pinfold keeps things, and what a sandbox that died left behind.
  *
- *   RUNTIME/ID/lock    held (flock) by the keeper while the sandbox lives; only what can be locked is swept
- *   RUNTIME/ID/meta    lines "key value": tier, started, pid, workspace, cgroup (one a directory), scratch
+ *   RUNTIME/ID         lines "key value": tier, started, pid, workspace, cgroup (one a directory), scratch; locked
+ *                      (flock) by the keeper while the sandbox lives: only what can be locked is swept
  *   STATE/changes/ID   kept change sets (workspace/change.h)
  *   STATE/cache        what is cheap to make again: the host image's /etc, indexes
  *   STATE/scratch/ID   uppers of hosts whose tmpfs cannot be one
@@ -29,9 +29,9 @@ int pf_dirs_runtime(const struct pf_dirs *d, struct pf_error *err);
 /* STATE/scratch likewise. */
 int pf_dirs_scratch(const struct pf_dirs *d, struct pf_error *err);
 
-/* The creating side: mkdir RUNTIME/ID, create and flock RUNTIME/ID/lock, and only then write meta
- * (pf_meta_add() of meta.h per line, then the tier's describe(); pf_replace_file). A directory without meta
- * is taken for one that is being made for two seconds, then for a dead one. */
+/* The creating side: create and flock RUNTIME/ID, and only then write its lines (pf_meta_add() of meta.h per
+ * line, then the tier's describe()). An empty one is taken for one that is being made for two seconds, then for
+ * a dead one. */
 struct pf_live { /* one entry of RUNTIME */
 	char id[40];
 	bool alive; /* lock is held by somebody */

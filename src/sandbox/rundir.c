@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RUNTIME/ID of a live sandbox. The lock is held for as long as the keeper lives; the kernel lets it go when
- * the keeper dies in whatever way, and then, and only then, a sweep may remove what meta names.
+ * RUNTIME/ID of a live sandbox: one file, since each costs a run a tenth of a millisecond where /run is on a
+ * disk. Its lock is held for as long as the keeper lives; the kernel lets it go when the keeper dies in
+ * whatever way, and then, and only then, a sweep may remove what its lines name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,18 +34,16 @@ static void make_id(char id[40])
 
 int pf__rundir_make(struct pf_sandbox *s, struct pf_error *err)
 {
-	char path[64];
 	int r;
 
 	s->run_fd = pf_dirs_runtime(&s->dirs, err);
 	if (s->run_fd < 0)
 		return s->run_fd;
 	make_id(s->id);
-	if (mkdirat(s->run_fd, s->id, 0700) < 0)
+	s->live_fd = openat(s->run_fd, s->id, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	if (s->live_fd < 0)
 		return pf_fail_errno(err, "cannot make %s/%s", s->dirs.runtime, s->id);
-	snprintf(path, sizeof(path), "%s/lock", s->id);
-	s->lock_fd = openat(s->run_fd, path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-	if (s->lock_fd < 0 || flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+	if (flock(s->live_fd, LOCK_EX | LOCK_NB) < 0) {
 		r = pf_fail_errno(err, "cannot lock %s/%s", s->dirs.runtime, s->id);
 		pf__rundir_remove(s);
 		return r;
@@ -58,7 +57,7 @@ int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 {
 	PF_AUTO_BUF struct pf_buf lines = {0};
 	PF_AUTO_FREE char *real = NULL;
-	char path[64], text[40];
+	char text[40];
 	struct timespec now;
 	struct tm tm;
 
@@ -79,39 +78,20 @@ int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 	s->tier->describe(s->box, &lines);
 	if (lines.failed)
 		return pf_fail(err, -ENOMEM, "out of memory");
-	if (s->meta_fd < 0) {
-		snprintf(path, sizeof(path), "%s/meta", s->id);
-		s->meta_fd =
-			openat(s->run_fd, path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
-	}
 	/* one write: who was killed in the middle of it left the lines before or the new ones */
-	if (s->meta_fd < 0 || pwrite(s->meta_fd, lines.data, lines.len, 0) != (ssize_t)lines.len ||
-	    ftruncate(s->meta_fd, (off_t)lines.len) < 0)
-		return pf_fail_errno(err, "cannot write %s/%s/meta", s->dirs.runtime, s->id);
+	if (pwrite(s->live_fd, lines.data, lines.len, 0) != (ssize_t)lines.len ||
+	    ftruncate(s->live_fd, (off_t)lines.len) < 0)
+		return pf_fail_errno(err, "cannot write %s/%s", s->dirs.runtime, s->id);
 	return 0;
-}
-
-/* Two names and the directory: what is there unless something went wrong. */
-static bool removed_at_once(const struct pf_sandbox *s)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/meta", s->id);
-	unlinkat(s->run_fd, path, 0);
-	snprintf(path, sizeof(path), "%s/lock", s->id);
-	unlinkat(s->run_fd, path, 0);
-	return unlinkat(s->run_fd, s->id, AT_REMOVEDIR) == 0;
 }
 
 void pf__rundir_remove(struct pf_sandbox *s)
 {
-	if (s->run_fd >= 0 && s->id[0] && !removed_at_once(s))
-		pf_remove_tree(s->run_fd, s->id);
-	if (s->lock_fd >= 0)
-		close(s->lock_fd);
+	if (s->live_fd >= 0) {
+		unlinkat(s->run_fd, s->id, 0);
+		close(s->live_fd);
+	}
 	if (s->run_fd >= 0)
 		close(s->run_fd);
-	if (s->meta_fd >= 0)
-		close(s->meta_fd);
-	s->run_fd = s->lock_fd = s->meta_fd = -1;
+	s->run_fd = s->live_fd = -1;
 }

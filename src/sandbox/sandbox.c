@@ -69,7 +69,7 @@ int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *pl
 	}
 	if (!s)
 		return pf_fail(err, -ENOMEM, "out of memory");
-	s->run_fd = s->lock_fd = s->meta_fd = -1;
+	s->run_fd = s->live_fd = -1;
 	s->next_exec = 1;
 	s->breaks = (char *)(uintptr_t) "";
 #ifdef PF_BREAK_BUILD

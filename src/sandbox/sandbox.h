@@ -82,8 +82,7 @@ struct pf_sandbox {
 	struct pf_policy *policy;
 	struct pf_dirs dirs;
 	char id[40], why[200];
-	int run_fd, lock_fd; /* RUNTIME and RUNTIME/ID/lock */
-	int meta_fd;	     /* RUNTIME/ID/meta, once it was written */
+	int run_fd, live_fd; /* RUNTIME and RUNTIME/ID */
 	const struct pf_tier *tier;
 	struct pf_box *box;
 	struct pf_conn *conn;

@@ -96,7 +96,7 @@ struct pf_tier {
 	 */
 	int (*collect)(struct pf_box *b, int changes_fd, struct pf_changeset *out, struct pf_error *err);
 	void (*destroy)(struct pf_box *b); /* stop, remove every trace, free; NULL is fine */
-	/* Lines for RUNTIME/ID/meta, so that a sweep can remove what is left after a kill -9. */
+	/* Lines for RUNTIME/ID, so that a sweep can remove what is left after a kill -9. */
 	void (*describe)(const struct pf_box *b, struct pf_buf *lines);
 };
 

@@ -117,23 +117,23 @@ def test_garbage_in_the_runtime_directory(anyone, sh):
     """Entries that are none of ours, or broken, are neither followed nor a reason to fail."""
     assert anyone.result("--", "true").exit_code == 0
     top = anyone.runtime
-    made = [os.path.join(top, n) for n in ("zzgarbage1", "zzgarbage2", "zzgarbage3")]
-    os.mkdir(made[0], 0o700)
-    with open(made[0] + "/meta", "wb") as f:
+    made = [os.path.join(top, n) for n in ("zzgarbage1", "zzgarbage2", "zzgarbage3", "zzgarbage4")]
+    os.mkdir(made[2], 0o700)
+    with open(made[0], "wb") as f:
         f.write(b"\xff\xfe cgroup /etc\nscratch /etc/passwd\ncgroup /sys/fs/cgroup\nscratch ../../..\n" * 50)
     with open(made[1], "w") as f:
         f.write("a file")
-    os.symlink("/etc", made[2])
+    os.symlink("/etc", made[3])
     try:
-        for path in made[:2]:
+        for path in made[:3]:
             if anyone.prefix:
                 subprocess.run(["chown", "-hR", "12345:12345", path], check=True)
         assert anyone.result("--", "true").exit_code == 0
         assert anyone("ls").code == 0
-        assert os.path.exists("/etc/passwd") and os.path.exists(made[1]) and os.path.islink(made[2])
+        assert os.path.exists("/etc/passwd") and os.path.exists(made[1]) and os.path.islink(made[3])
     finally:
-        shutil.rmtree(made[0], ignore_errors=True)
-        for path in made[1:]:
+        shutil.rmtree(made[2], ignore_errors=True)
+        for path in made:
             if os.path.lexists(path):
                 os.unlink(path)
 

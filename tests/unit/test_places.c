@@ -53,21 +53,18 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* RUNTIME/id with a lock (whose descriptor is returned, locked) and a meta of these lines. */
+/* RUNTIME/id, locked (its descriptor is returned), with these lines. */
 static int make_entry(struct fixture *f, const char *id, const char *meta)
 {
 	struct pf_error err;
-	int run = pf_dirs_runtime(&f->dirs, &err), dir, lock;
+	int run = pf_dirs_runtime(&f->dirs, &err), lock;
 
 	assert_true(run >= 0);
-	assert_int_equal(mkdirat(run, id, 0700), 0);
-	dir = openat(run, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	lock = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	lock = openat(run, id, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	assert_true(lock >= 0);
 	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
 	if (meta)
-		assert_int_equal(pf_replace_file(dir, "meta", meta, strlen(meta), 0600), 0);
-	close(dir);
+		assert_int_equal(write(lock, meta, strlen(meta)), strlen(meta));
 	close(run);
 	return lock;
 }
@@ -132,7 +129,7 @@ static void test_live_and_dead(void **state)
 	assert_false(exists(f, "run/alive1"));
 }
 
-/* Between mkdir and meta a keeper holds no lock yet for an instant: a sweep must not take the place away. */
+/* Between open and flock a keeper holds no lock yet for an instant: a sweep must not take the place away. */
 static void test_being_made(void **state)
 {
 	struct fixture *f = *state;
@@ -151,7 +148,7 @@ static void test_scratch(void **state)
 	make_dir(f, "state/scratch/other");
 	make_dir(f, "state/changes/kept");
 	make_dir(f, "home/precious");
-	snprintf(meta, sizeof(meta), "scratch %s/state/scratch/mine\n", f->root);
+	snprintf(meta, sizeof(meta), "tier container\nscratch %s/state/scratch/mine\n", f->root);
 	close(make_entry(f, "dead1", meta));
 	assert_int_equal(sweep(f).removed, 1);
 	assert_false(exists(f, "state/scratch/mine"));
@@ -177,7 +174,7 @@ static void test_scratch_elsewhere_is_refused(void **state)
 		struct pf_sweep s;
 
 		snprintf(path, sizeof(path), bad[i], f->root);
-		snprintf(meta, sizeof(meta), "scratch %s\n", path);
+		snprintf(meta, sizeof(meta), "tier container\nscratch %s\n", path);
 		snprintf(id, sizeof(id), "bad%zu", i);
 		close(make_entry(f, id, meta));
 		s = sweep(f);
@@ -203,7 +200,7 @@ static void test_symlinks_are_not_followed(void **state)
 	assert_int_equal(symlink(target, link), 0);
 	sweep(f);
 	assert_true(exists(f, "home/precious"));
-	assert_false(exists(f, "home/lock"));
+	assert_true(exists(f, "run/linked"));
 }
 
 static void test_runtime_is_ours_alone(void **state)

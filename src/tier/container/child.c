@@ -235,6 +235,7 @@ void pf__child_main(const struct pf_child_args *a)
 	if (r == 0)
 		r = pf_caps_ambient(init_caps(a), &err);
 	if (r == 0) {
+		pf_cpus_anywhere(&a->cpus, 0);
 		/* cleared by the change of credentials: the second line behind end of file on the socket
 		 * (prctl(2)) */
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "image/host.h"
+#include "linux/affinity.h"
 #include "linux/cgroup.h"
 #include "tier/container/handoff.h"
 #include "tier/container/sources.h"
@@ -95,10 +96,11 @@ struct pf_child_args {
 	struct pf_workspace_plan *ws;
 	struct pf_sources *sources; /* as root empty: they come over sync */
 	uint64_t temp_bytes;
-	int sock;	  /* the child's end of the protocol */
-	int sync;	  /* one byte comes when the ids are mapped; a handoff goes back */
-	bool late_groups; /* the execs directories come over sync, not among the sources */
-	bool self_map;	  /* the child writes its own maps (one id, no helper) */
+	int sock;	     /* the child's end of the protocol */
+	int sync;	     /* one byte comes when the ids are mapped; a handoff goes back */
+	struct pf_cpus cpus; /* where init may run: the child itself is kept off the host's CPU */
+	bool late_groups;    /* the execs directories come over sync, not among the sources */
+	bool self_map;	     /* the child writes its own maps (one id, no helper) */
 	const char *home;
 };
 /* Runs in the child; never returns. On failure reports over sync. */

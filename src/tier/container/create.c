@@ -260,7 +260,11 @@ static int support(struct pf_container *c, const struct pf_box_spec *spec, const
 		return r;
 	if ((r = show(c, spec, sources, err)) < 0 || (r = pf__shown_send(c->sync, sources, err)) < 0)
 		return r;
-	return c->late_groups ? give_groups(c, spec->policy, err) : 0;
+	if (c->late_groups && (r = give_groups(c, spec->policy, err)) < 0)
+		return r;
+	/* what is left to us is little: on a busy machine the child may want this CPU */
+	pf_cpus_anywhere(&args->cpus, c->init_pid);
+	return 0;
 }
 
 static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct pf_sources *sources,
@@ -287,6 +291,7 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 			  (c->ws.mode == PF_WS_COW && !c->ws.upper_on_disk ? c->ws.disk : 0);
 	if (args.temp_bytes < PF_TEMP_MIN / 16)
 		args.temp_bytes = PF_TEMP_MIN / 16;
+	pf_cpus_get(&args.cpus);
 	c->init_pid = clone_child(c, spec->breaks, &c->init_pidfd);
 	if (c->init_pid < 0)
 		return clone_failed(err);
@@ -297,6 +302,8 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 		close(c->box.sock);
 		pf__child_main(&args);
 	}
+	if (c->who.host_root) /* as a user all was done before */
+		pf_cpus_apart(&args.cpus, c->init_pid);
 	close(pf_take_fd(&child_sync));
 	close(pf_take_fd(&child_sock));
 	return support(c, spec, &args, sources, err);
