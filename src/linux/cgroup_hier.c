@@ -119,9 +119,16 @@ static int join(char **out, const char *dir, const char *name, const char *rest)
 	return asprintf(out, "%s/%s%s", strcmp(dir, "/") == 0 ? "" : dir, name, rest) < 0 ? -ENOMEM : 0;
 }
 
+/* A user may not give init a file, so the way to what init may write is closed to others (pf__cg_give()):
+ * init must come in below it. */
+static bool needs_level(const struct pf_cgroup *cg)
+{
+	return cg->foreign && geteuid() != 0;
+}
+
 static int hier_paths(const struct pf_cgroup *cg, struct pf__cg_hier *h, const char *dir, const char *group)
 {
-	const char *rest = h->v2 ? "/box/execs" : "";
+	const char *rest = h->v2 ? "/box/execs" : needs_level(cg) ? "/execs" : "";
 
 	if (join(&h->top_path, dir, cg->name, "") < 0)
 		h->top_path = NULL;
@@ -182,12 +189,13 @@ static void use_hierarchy(const struct pf__cg_hier *h)
 static int fill_v1(struct pf_cgroup *cg, struct pf__cg_hier *h, const struct pf_cg_limits *limits)
 {
 	h->box = h->execs = h->top;
-	if (!(h->controllers & PF__CG_LIMITS))
-		return 0;
 	if (h->controllers & PF__CG_MEMORY)
 		use_hierarchy(h);
-	set_limits(cg, h, limits);
-	return 0;
+	if (h->controllers & PF__CG_LIMITS)
+		set_limits(cg, h, limits);
+	if (needs_level(cg))
+		h->execs = make_open(cg, h->top, "execs");
+	return h->execs < 0 ? h->execs : 0;
 }
 
 /* v2: processes stand in leaves only, so each level hands its controllers down. cpu.stat's usage is

@@ -57,9 +57,9 @@ unsigned pf__cg_parse_controllers(const char *text);
 /* "memory, processes" of PF_CG_* bits, for messages. */
 const char *pf__cg_limit_names(unsigned mask, char out[48]);
 
-/* One hierarchy that the sandbox uses. On v1 top, box and execs are one group: a process may stand beside
- * groups there, and init, which is shown execs, owns nothing in it. Each group less is 15 to 100 us of the
- * run. Descriptors are O_PATH; equal numbers are one descriptor. */
+/* One hierarchy that the sandbox uses. On v1 top, box and execs are one group, as root: a process may stand
+ * beside groups there, and init, which is shown execs, owns nothing in it. Each group less is 15 to 100 us of
+ * the run. Descriptors are O_PATH; equal numbers are one descriptor. */
 struct pf__cg_hier {
 	unsigned controllers; /* PF__CG_* */
 	bool v2;
