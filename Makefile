@@ -48,6 +48,11 @@ TRAP_CFLAGS := $(MUSL_CFLAGS) -fsanitize=undefined -fsanitize-undefined-trap-on-
 HOST_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 HOST_CFLAGS := $(BASE_CFLAGS) $(HOST_SAN) -DPF_SAN_BUILD
 HOST_LINK = $(CC) $(HOST_SAN) -o $@ $(filter %.o %.a,$^)
+# pinfold-image ships too, and is the one program that links libraries: glibc, position-independent, hardened.
+DYN_CFLAGS := $(BASE_CFLAGS) -fPIE -fstack-clash-protection -fcf-protection -D_FORTIFY_SOURCE=2
+IMAGE_LIBS := -larchive -lz -lcrypto
+DYN_LINK = $(CC) -pie -Wl,-z,relro,-z,now,-z,noexecstack -o $@ $(filter %.o %.a,$^) $(IMAGE_LIBS)
+HOST_IMAGE_LINK = $(HOST_LINK) $(IMAGE_LIBS)
 FUZZ_CC := clang
 FUZZ_CFLAGS := $(BASE_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 
@@ -61,18 +66,26 @@ SRC_TIER      := $(sort $(wildcard src/tier/*.c src/tier/container/*.c))
 SRC_SANDBOX   := $(sort $(wildcard src/sandbox/*.c))
 SRC_CLI       := $(sort $(wildcard src/cli/*.c))
 SRC_INIT      := $(sort $(wildcard src/init/*.c))
+SRC_EROFS     := $(sort $(wildcard src/erofs/*.c))
+SRC_EGRESS    := $(filter-out src/egress/main.c,$(sort $(wildcard src/egress/*.c)))
+SRC_GUARD     := $(sort $(wildcard src/guard/*.c))
 
 # What stands in libpinfold; init links base, proto and linux alone.
 SRC_INNER := $(SRC_BASE) $(SRC_LINUX) $(SRC_PROTO)
 SRC_IMAGE     := $(sort $(wildcard src/image/*.c))
-SRC_LIB   := $(SRC_INNER) $(SRC_POLICY) $(SRC_IMAGE) $(SRC_WORKSPACE) $(SRC_TIER) $(SRC_SANDBOX)
+SRC_LIB   := $(SRC_INNER) $(SRC_EGRESS) $(SRC_GUARD) $(SRC_POLICY) $(SRC_IMAGE) $(SRC_WORKSPACE) $(SRC_TIER) $(SRC_SANDBOX)
+
+# What pinfold-image is made of, beside src/image/import, src/erofs and what init links too.
+SRC_IMPORT    := $(sort $(wildcard src/image/import/*.c))
+SRC_TOOL      := $(sort $(wildcard src/image/tool/*.c)) $(filter src/image/names.c src/image/store%.c,$(SRC_IMAGE)) \
+	$(addprefix src/sandbox/,live.c meta.c places.c) $(addprefix src/cli/,args.c out.c)
 
 GEN := $(O)/gen/syscall_filter.h
 
 .PHONY: all
-all: $(O)/pinfold $(O)/libexec/pinfold/pinfold-init $(O)/libpinfold.a
+all: $(O)/pinfold $(addprefix $(O)/libexec/pinfold/,pinfold-init pinfold-egress pinfold-image) $(O)/libpinfold.a
 
-# --- flavours: musl (ships), break (musl, test builds with PF_BREAK), trap (musl, UBSan), host (glibc, ASan), fuzz
+# --- flavours: musl (ships), dyn (ships: pinfold-image), break (musl, test builds with PF_BREAK), trap (musl, UBSan), host (glibc, ASan), fuzz
 # 1: flavour  2: compiler  3: flags
 define flavour
 $(O)/obj/$(1)/%.o: src/%.c | $(GEN)
@@ -81,8 +94,13 @@ $(O)/obj/$(1)/libpinfold.a: $(SRC_LIB:src/%.c=$(O)/obj/$(1)/%.o)
 	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
 $(O)/obj/$(1)/libinner.a: $(SRC_INNER:src/%.c=$(O)/obj/$(1)/%.o)
 	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
+$(O)/obj/$(1)/liberofs.a: $(SRC_EROFS:src/%.c=$(O)/obj/$(1)/%.o)
+	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
+$(O)/obj/$(1)/libimport.a: $(SRC_IMPORT:src/%.c=$(O)/obj/$(1)/%.o)
+	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
 endef
 $(eval $(call flavour,musl,$$(CC),$$(MUSL_CFLAGS)))
+$(eval $(call flavour,dyn,$$(CC),$$(DYN_CFLAGS)))
 $(eval $(call flavour,break,$$(CC),$$(MUSL_CFLAGS) -DPF_BREAK_BUILD))
 $(eval $(call flavour,trap,$$(FUZZ_CC),$$(TRAP_CFLAGS)))
 $(eval $(call flavour,host,$$(CC),$$(HOST_CFLAGS)))
@@ -103,10 +121,19 @@ $(1)/pinfold: $(SRC_CLI:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libpinfold.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
 $(1)/libexec/pinfold/pinfold-init: $(SRC_INIT:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libinner.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
+$(1)/libexec/pinfold/pinfold-egress: $(O)/obj/$(2)/egress/main.o $(SRC_EGRESS:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libinner.a
+	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
+endef
+# As above.
+define image_program
+$(1)/libexec/pinfold/pinfold-image: $(SRC_TOOL:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libimport.a $(O)/obj/$(2)/liberofs.a \
+		$(O)/obj/$(2)/libinner.a
+	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
 endef
 SHIPPED := $(if $(SAN),$(if $(filter asan,$(SAN)),host,trap),musl)
 SHIPPED_LINK := $(if $(filter asan,$(SAN)),HOST_LINK,MUSL_LINK)
 $(eval $(call programs,$(O),$(SHIPPED),$(SHIPPED_LINK)))
+$(eval $(call image_program,$(O),$(if $(SAN),host,dyn),$(if $(SAN),HOST_IMAGE_LINK,DYN_LINK)))
 $(O)/libpinfold.a: $(O)/obj/$(SHIPPED)/libpinfold.a
 	$(call say,COPY,$@)cp $< $@
 
@@ -114,16 +141,20 @@ $(O)/libpinfold.a: $(O)/obj/$(SHIPPED)/libpinfold.a
 $(eval $(call programs,$(O)/break,break,MUSL_LINK))
 $(eval $(call programs,$(O)/ubsan,trap,MUSL_LINK))
 $(eval $(call programs,$(O)/asan,host,HOST_LINK))
+$(eval $(call image_program,$(O)/break,dyn,DYN_LINK))
+$(foreach dir,ubsan asan,$(eval $(call image_program,$(O)/$(dir),host,HOST_IMAGE_LINK)))
 
 # --- unit tests ------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(O)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
-$(O)/unit/%: tests/unit/%.c $(O)/obj/host/libpinfold.a | $(GEN)
-	$(call say,UNIT,$@)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(O)/obj/host/libpinfold.a -lcmocka $(UNIT_LIBS)
+$(O)/unit/%: tests/unit/%.c $(addprefix $(O)/obj/host/,libimport.a liberofs.a libpinfold.a) | $(GEN)
+	$(call say,UNIT,$@)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(filter %.a,$^) -lcmocka $(UNIT_LIBS)
 $(O)/unit/test_seccomp: UNIT_LIBS := -lseccomp
+$(O)/unit/test_import%: UNIT_LIBS := $(IMAGE_LIBS)
 
 FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-$(O)/fuzz/%: tests/fuzz/%.c $(O)/obj/fuzz/libpinfold.a | $(GEN)
-	$(call say,FUZZ,$@)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -MF $@.d -o $@ $< $(O)/obj/fuzz/libpinfold.a
+$(O)/fuzz/%: tests/fuzz/%.c $(addprefix $(O)/obj/fuzz/,libimport.a liberofs.a libpinfold.a) | $(GEN)
+	$(call say,FUZZ,$@)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -MF $@.d -o $@ $< $(filter %.a,$^) $(FUZZ_LIBS)
+$(O)/fuzz/fuzz_oci $(O)/fuzz/fuzz_layer: FUZZ_LIBS := $(IMAGE_LIBS)
 
 -include $(shell find $(O)/obj $(O)/unit $(O)/fuzz -name '*.d' 2>/dev/null)
 

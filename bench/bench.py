@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import pwd
+import random
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,7 @@ import memory
 import rivals
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TABLES = ["create", "workspace", "exec", "exec-burst", "start", "memory", "rootless"]
+TABLES = ["create", "image", "workspace", "modes", "tree", "exec", "exec-burst", "start", "memory", "rootless"]
 TIMEOUT_MS = 10000
 SLEEP = "1000"            # seconds that the command of the memory rows sleeps
 
@@ -149,6 +150,25 @@ class Bench:
         for name, why in self.absent.items():
             self.say(f"  {name:<44}  not measured: {why}")
 
+    def image(self):
+        """The same program from the host's own tools and from an image of the peers' root."""
+        if not os.path.exists(f"{self.work}/rootfs"):
+            return self.say("\nimage: not measured: busybox is not installed")
+        done = subprocess.run([f"{self.libexec}/pinfold-image", "import", "--name", "bench", f"{self.work}/rootfs"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != 0:
+            return self.say(f"\nimage: not measured: {done.stderr.strip()}")
+        rows = [["pinfold run, host's tools, busybox true", *self.run_pinfold("busybox", "true")],
+                ["pinfold run --image, busybox true", *self.run_pinfold("--image", "bench", "busybox", "true")],
+                ["the same with a workspace", *self.run_pinfold("--image", "bench", "--workspace", self.repository, "--rm", "busybox", "true")]]
+        if self.bwrap:
+            root = f"{self.work}/rootfs"
+            rows.append(["bwrap --unshare-all of that root, busybox true", self.bwrap, "--unshare-all", "--ro-bind", root, "/", "--proc", "/proc",
+                         "--dev", "/dev", "--tmpfs", "/tmp", "/bin/busybox", "true"])
+        for r in self.runtimes:
+            rows.append([f"{r.name} run of that root, filter, true", "@rival", *r.run("filter", "i")])
+        return self.table("create, run, destroy: an image beside the host's tools", rows, 100)
+
     def workspace(self):
         ours = ["--workspace", self.repository, "--rm"]
         rows = [["pinfold, cow, true", *self.run_pinfold(*ours, "true")],
@@ -160,6 +180,53 @@ class Bench:
             rows.append([f"bwrap {how}, touch FILE", *self.run_bwrap(*theirs, "touch", "made")])
         kind = host.file_system(self.repository)
         self.table(f"the same with a workspace on {kind}: a Git repository of 200 files", rows, 60)
+
+    def modes(self):
+        """What each mode costs with one changed file; the rw rows change the repository, as they are to."""
+        rows = []
+        for label, words in (("cow, kept apart", [":cow", "--rm"]), ("cow, on a file system on disk (--disk 2G)", [":cow", "--rm", "--disk", "2G"]),
+                             ("rw, applied", [":rw"]), ("rw,live", [":rw,live"])):
+            if "--disk" in words and not (self.root and shutil.which("mkfs.ext4")):
+                self.absent[f"pinfold, {label}"] = "needs root and mkfs.ext4"
+                continue
+            rows.append([f"pinfold, {label}", *self.run_pinfold("--workspace", self.repository + words[0], *words[1:], "touch", "made")])
+        self.table("the modes of a workspace: touch FILE in the same repository", rows, 60)
+
+    def make_tree(self):
+        """100,000 files in 5,000 directories, up to ten deep, 2 GiB, one commit. Every file has the same bytes: git keeps one."""
+        where = f"{self.work}/tree"
+        note("making a tree of 100,000 files")
+        random.seed(1)
+        dirs, text = [""], os.urandom(10752).hex()
+        os.mkdir(where)
+        while len(dirs) < 5000:
+            above = random.choice(dirs[-400:] if random.random() < 0.7 else dirs)
+            if above.count("/") < 10:
+                dirs.append(f"{above}/d{len(dirs)}")
+                os.mkdir(where + dirs[-1])
+        for d in dirs:
+            for f in range(20):
+                with open(f"{where}{d}/f{f}", "w", encoding="utf-8") as out:
+                    out.write(text)
+        git = ["git", "-C", where, "-c", "user.name=bench", "-c", "user.email=bench@example.invalid"]
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "bench"], ["status"]):
+            subprocess.run([*git, *words], check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        return where
+
+    def tree(self):
+        """A large workspace beside an empty one: its start, and what a change in it costs."""
+        tree, empty = self.make_tree(), f"{self.work}/empty-workspace"
+        os.mkdir(empty)
+        subprocess.run(self.run_pinfold("--workspace", tree, "sh", "-c", "echo x >> f0"), check=True, stdin=subprocess.DEVNULL)
+        cold = ["sh", "-c", f'rm -rf {self.work}/state/index; exec "$@"', "sh"]
+        rows = [["an empty workspace, true", *self.run_pinfold("--workspace", empty, "--rm", "true")],
+                ["the tree, true, index warm", *self.run_pinfold("--workspace", tree, "--rm", "true")],
+                ["the tree, touch FILE, index warm", *self.run_pinfold("--workspace", tree, "--rm", "touch", "made")],
+                ["pinfold diff of one change in it", self.pinfold, "diff", "last", "--stat"],
+                ["git status of the same", "git", "-C", tree, "status"]]
+        self.table("a workspace of 100,000 files in 5,000 directories, 2 GiB", rows, 40)
+        self.table("the same, no index yet (the cold walk)", [["the tree, true", *cold, *self.run_pinfold("--workspace", tree, "--rm", "true")]], 10)
+        shutil.rmtree(tree)
 
     def live_rows(self):
         return [["pinfold exec, static true", "@live", "@target=0.3ms", "static-true"],

@@ -63,6 +63,7 @@ struct pf_places {
 				$XDG_STATE_HOME/pinfold */
 	const char *runtime; /* live sandboxes: /run/pinfold, $XDG_RUNTIME_DIR/pinfold */
 	const char *libexec; /* where pinfold-init is: beside the program, else the installation's */
+	int progress;	     /* a program that makes or unpacks an image may tell of it on standard error */
 };
 
 /* Build the wall and start init. The policy is copied. -ENOTSUP: no tier of this host can (err says why and
@@ -91,11 +92,18 @@ struct pf_exec_options {
 	unsigned short rows, cols; /* with tty; 0: 24x80 */
 	int want_stdin;		   /* else stdin is /dev/null (with tty it is the terminal) */
 	uint64_t wall_ms, idle_ms; /* 0: as the policy says */
+	/* As `docker run` has it: argv, which may then be NULL or empty, goes behind the image's ENTRYPOINT,
+	 * and without argv its CMD does. entrypoint replaces the image's, and its CMD with it; "" is none. */
+	int from_image;
+	const char *entrypoint;
 	int last; /* no other command follows: the sandbox ends with this one, and is torn down sooner */
 	/* Called from pf_sandbox_step() with output as it arrives, already bounded by limits.output. May be
-	 * NULL. The bytes are also kept for the result, head and tail, up to limits.output_inline. */
+	 * NULL. The bytes are also kept for the result, head and tail, up to limits.output_inline; and whole
+	 * in a file once they are more (pf_result_read). */
 	void (*output)(void *user, struct pf_exec *e, enum pf_stream stream, const void *p, size_t n);
 	void *user;
+	int inline_only; /* no such file: what is more than limits.output_inline is lost, as `run --rm` has it
+			  */
 };
 
 /* Start a command. It does not run before its boundary was proved; a refusal shows as the result's cause. */
@@ -138,6 +146,11 @@ const char *pf_result_cause(const struct pf_result *r); /* "exited", "timeout", 
 int pf_result_exit_code(const struct pf_result *r);	/* -1: null */
 const char *pf_result_text(const struct pf_result *r);	/* stdout, NUL-terminated, as far as kept */
 const char *pf_result_stderr(const struct pf_result *r);
+/* Bytes of an output from `from` on, at most n, as long as it was: from the result, or from the file that is
+ * kept of a long one. *got: how many; 0 is the end. -ENODATA: what was left out is not kept (err says why);
+ * -ENOENT: it was dropped, by somebody or for its age. */
+int pf_result_read(const struct pf_result *r, enum pf_stream stream, uint64_t from, void *p, size_t n,
+		   size_t *got, struct pf_error *err);
 void pf_result_destroy(struct pf_result *r);
 
 /* --- files inside, under the command's own identity and walls ---------------------------- */
@@ -160,8 +173,36 @@ int pf_file_remove(struct pf_sandbox *s, const char *path, struct pf_error *err)
 char *pf_changes_json(const struct pf_places *places, const char *id,
 		      struct pf_error *err); /* caller frees; NULL: err */
 int pf_changes_diff(const struct pf_places *places, const char *id, int out_fd, struct pf_error *err);
+/* As a layer of an OCI image (tar). -EPERM if content that may be secret is in it, unless with_secrets. */
+int pf_changes_export(const struct pf_places *places, const char *id, int out_fd, int with_secrets,
+		      struct pf_error *err);
+
+struct pf_changes_how {
+	const char *const *paths; /* relative to the workspace, NULL-terminated; NULL: everything */
+	int force;		  /* over conflicts */
+	int allow_protected;	  /* paths of the policy's protect list too */
+	int dry_run;
+};
+/* Nothing is written with conflicts (-EEXIST) or protected paths (-EPERM). An apply that is cut off leaves
+ * the set half applied, and the same call goes on. how: NULL is all zeros. *report, also with those errors:
+ * JSON with the lists applied, conflicts, protected and notes, and whether it resumed an apply and is half
+ * applied; the caller frees it; NULL if it is not wanted. */
+int pf_changes_apply_with(const struct pf_places *places, const char *id, const struct pf_changes_how *how,
+			  char **report, struct pf_error *err);
 int pf_changes_apply(const struct pf_places *places, const char *id, int force, struct pf_error *err);
+/* -EBUSY for a set that is half applied: end that, or `pinfold drop --force`. */
 int pf_changes_drop(const struct pf_places *places, const char *id, struct pf_error *err);
+
+/* --- long outputs --------------------------------------------------------------------------- */
+/* Of results that are gone: id is that of the result, the beginning of one, or "last". Kept until dropped,
+ * for 7 days, while all of them together are within 1 GiB. Nothing is kept of an output that the result had
+ * whole.
+ */
+int pf_output_size(const struct pf_places *places, const char *id, enum pf_stream stream, uint64_t *size,
+		   struct pf_error *err);
+int pf_output_read(const struct pf_places *places, const char *id, enum pf_stream stream, uint64_t from,
+		   void *p, size_t n, size_t *got, struct pf_error *err); /* as pf_result_read() */
+int pf_output_drop(const struct pf_places *places, const char *id, struct pf_error *err);
 
 #ifdef __cplusplus
 }

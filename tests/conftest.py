@@ -23,6 +23,8 @@ import uuid
 
 import pytest
 
+import images
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(TOP, os.environ.get("O", "build"))
 SCHEMA = os.path.join(TOP, "docs/result.schema.json")
@@ -251,6 +253,20 @@ def own():
     return give
 
 
+@pytest.fixture(scope="session")
+def image(_place):
+    """image(who, tree, config): the name of such an image in their store; images.py makes trees."""
+    return images.Store(_place)
+
+
+@pytest.fixture
+def odd_image(image):
+    """The same for trees that import refuses: links that climb above the root."""
+    if not shutil.which("mkfs.erofs"):
+        pytest.skip("mkfs.erofs is not installed")
+    return lambda who, tree: image.by_hand(who, tree, USER)
+
+
 @pytest.fixture
 def workspace(_place):
     """workspace(who, {"a.txt": "text", "bin/x": ("#!/bin/sh\\n", 0o755), "empty": None}): a directory of theirs."""
@@ -386,6 +402,9 @@ def _directories(who):
     for name in _list(os.path.join(who.state, "cache")):
         if name.startswith("."):
             yield f"unfinished cache {who.state}/cache/{name}"
+    for name in _list(os.path.join(who.state, "outputs")):
+        if name.startswith("."):
+            yield f"unfinished output {who.state}/outputs/{name}"
 
 
 def _everything(everybody):
@@ -397,9 +416,10 @@ def _everything(everybody):
 
 
 def _forget_changes(who):
-    """Kept change sets are no leak: they are what a cow workspace is for. But each test begins without."""
-    for name in _list(os.path.join(who.state, "changes")):
-        shutil.rmtree(os.path.join(who.state, "changes", name), ignore_errors=True)
+    """Kept change sets and long outputs are no leak: they are there to be kept. But each test begins without."""
+    for kind, name in [(kind, name) for kind in ("changes", "outputs") for name in _list(os.path.join(who.state, kind))]:
+        if kind == "changes" or not name.startswith("."):
+            shutil.rmtree(os.path.join(who.state, kind, name), ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

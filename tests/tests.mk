@@ -31,11 +31,11 @@ run: $(O)/.deps-run
 	$(AGAIN) all
 	@PF_BUILD=$(abspath $(O)) tools/demo.sh
 
-BREAK_PROGRAMS := $(O)/break/pinfold $(O)/break/libexec/pinfold/pinfold-init
+BREAK_PROGRAMS := $(O)/break/pinfold $(addprefix $(O)/break/libexec/pinfold/,pinfold-init pinfold-egress pinfold-image)
 
 # The shipped programs under sanitizers and a program of the public API beside each (tests/san). What tests/tier needs,
 # so that make test-all can run that suite over them too.
-SAN_PROGRAMS := $(foreach s,asan ubsan,$(addprefix $(O)/$(s)/,pinfold libexec/pinfold/pinfold-init session))
+SAN_PROGRAMS := $(foreach s,asan ubsan,$(addprefix $(O)/$(s)/,pinfold libexec/pinfold/pinfold-init libexec/pinfold/pinfold-egress libexec/pinfold/pinfold-image session))
 SAN_TIER_PROGRAMS := $(foreach s,asan ubsan,$(patsubst tests/tier/%.c,$(O)/$(s)/tier/%,$(wildcard tests/tier/*.c)))
 # 1: directory  2: flavour  3: flags  4: how to link
 define san_programs
@@ -43,7 +43,7 @@ $(O)/obj/$(2)/tests/%.o: tests/%.c | $(GEN)
 	$$(call say,CC,$$@)mkdir -p $$(@D) && $$(CC) $$($(3)) -MMD -MP -c -o $$@ $$<
 $(1)/session: $(O)/obj/$(2)/tests/san/session.o $(O)/obj/$(2)/libpinfold.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4))
-$(1)/tier/session: $(O)/obj/$(2)/tests/tier/session.o $(O)/obj/$(2)/libpinfold.a
+$(1)/tier/session $(1)/tier/steps $(1)/tier/outputs: $(1)/tier/%: $(O)/obj/$(2)/tests/tier/%.o $(O)/obj/$(2)/libpinfold.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4))
 $(1)/tier/liar: $(O)/obj/$(2)/tests/tier/liar.o $(SRC_INIT:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libinner.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4)) $$(LIAR_WRAPS)
@@ -54,9 +54,9 @@ $(eval $(call san_programs,$(O)/asan,host,HOST_CFLAGS,HOST_LINK))
 $(eval $(call san_programs,$(O)/ubsan,trap,TRAP_CFLAGS,MUSL_LINK))
 
 # What tests/tier needs: a program of the public API, and an init that lies (the real one, with some of its calls wrapped).
-TIER_PROGRAMS := $(O)/tier/session $(O)/tier/liar
+TIER_PROGRAMS := $(O)/tier/session $(O)/tier/steps $(O)/tier/outputs $(O)/tier/liar
 LIAR_WRAPS = $(shell grep -o '__real_[a-z_]*' tests/tier/liar.c | sort -u | sed s/__real_/-Wl,--wrap=/)
-$(O)/tier/session: $(O)/obj/tier/session.o $(O)/obj/musl/libpinfold.a
+$(O)/tier/session $(O)/tier/steps $(O)/tier/outputs: $(O)/tier/%: $(O)/obj/tier/%.o $(O)/obj/musl/libpinfold.a
 	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
 $(O)/tier/liar: $(O)/obj/tier/liar.o $(SRC_INIT:src/%.c=$(O)/obj/musl/%.o) $(O)/obj/musl/libinner.a
 	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK) $(LIAR_WRAPS)

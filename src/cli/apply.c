@@ -124,8 +124,11 @@ static int refused(const struct request *q, const struct pf_apply_report *rep, b
 		add_lines(&out, "protected", &rep->protected_paths);
 	add_lines(&out, "note:", &rep->notes);
 	code = pf_cli_out(&out);
-	pf_cli_say("%s; %s%s%s", q->how.dry_run ? "this would be refused" : "nothing was written",
-		   blocked     ? "--force cannot lift this"
+	pf_cli_say("%s; %s%s%s",
+		   q->how.dry_run ? "this would be refused"
+		   : rep->half	  ? "nothing more was written, and the set stays half applied"
+				  : "nothing was written",
+		   blocked     ? "--force cannot lift this: move it away"
 		   : conflicts ? "--force writes over conflicts"
 			       : "",
 		   (blocked || conflicts) && rep->protected_paths.count ? ", " : "",
@@ -141,7 +144,9 @@ static int applied(const struct request *q, const struct pf_changeset *set, cons
 	add_lines(&out, q->how.dry_run ? "would apply" : "applied", &rep->applied);
 	add_lines(&out, "note:", &rep->notes);
 	code = pf_cli_out(&out);
-	if (rep->applied.count == 0)
+	if (rep->resumed)
+		pf_cli_say("this %s on with an apply that was cut off", q->how.dry_run ? "would go" : "went");
+	if (rep->applied.count == 0 && !rep->resumed)
 		pf_cli_say("nothing to apply: %s", set->count ? "no path matches, or all is as it should be"
 							      : "the change set is empty");
 	else if (!q->how.dry_run)
@@ -150,20 +155,24 @@ static int applied(const struct request *q, const struct pf_changeset *set, cons
 	return code;
 }
 
-static int apply_paths(struct request *q, int fd, const struct pf_changeset *set)
+static int apply_paths(struct request *q, int fd, const struct pf_dirs *dirs, const struct pf_changeset *set)
 {
 	struct pf_apply_report rep = {0};
 	struct pf_error err = {0};
-	int code, r = pf_change_apply(fd, set, &q->how, &rep, &err);
+	int code, r = q->how.dry_run ? 0 : pf_live_none_within(dirs, set->workspace, &err);
+
+	if (r == 0)
+		r = pf_change_apply(fd, set, &q->how, &rep, &err);
 
 	if ((r == -EEXIST || r == -EPERM) && (rep.conflicts.count || rep.protected_paths.count)) {
 		code = refused(q, &rep, r == -EEXIST && q->how.force);
 	} else if (r < 0) {
 		code = pf_cli_fail(&err);
-		if (rep.applied.count)
-			pf_cli_say("it was cut off after %zu entries, which stay; mend the cause and apply "
-				   "again: that does the rest",
-				   rep.applied.count);
+		if (rep.half)
+			pf_cli_say("the change set is half applied (%zu entries now); mend the cause, then "
+				   "\"pinfold "
+				   "apply %s\" goes on",
+				   rep.applied.count, set->id);
 	} else {
 		code = applied(q, set, &rep);
 	}
@@ -187,7 +196,7 @@ static int perform(struct request *q)
 		code = pf_cli_fail(&err);
 	} else {
 		q->how.only = wants_all(&only) ? NULL : &only;
-		code = apply_paths(q, fd, &set);
+		code = apply_paths(q, fd, &dirs, &set);
 	}
 	pf_list_free(&only);
 	pf_change_free(&set);
@@ -210,14 +219,14 @@ const struct pf_verb pf_verb_apply = {
 	.usage = "apply ID [PATH...] [--force] [--allow-protected] [--dry-run]\n",
 	.text = "ID is a change set of \"pinfold ls\", the beginning of one, or \"last\". PATHs are files, "
 		"or directories\n"
-		"with all beneath them, relative to the workspace. Files, directories, links, modes and "
-		"deletions are applied. What "
-		"changed in\n"
-		"the directory since the sandbox started is a conflict; with any conflict or protected path "
-		"nothing is\n"
-		"written and the exit code is 1. If an apply is cut off, what was done stays, and applying "
-		"again does the\n"
-		"rest.",
+		"with all beneath them, relative to the workspace. Files, directories, links, FIFOs, modes, "
+		"attributes (user.*)\n"
+		"and deletions are applied. What changed in the directory since the sandbox started is a "
+		"conflict; with any\n"
+		"conflict or protected path nothing is written and the exit code is 1. An apply that is cut "
+		"off "
+		"leaves the set\n"
+		"half applied, as \"pinfold ls\" says: apply it again to go on.",
 	.opts = opts,
 	.main = apply_main,
 };

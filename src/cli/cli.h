@@ -20,8 +20,8 @@ struct pf_verb {
 	int (*main)(char **argv); /* argv: behind the verb; returns the exit code */
 };
 
-extern const struct pf_verb pf_verb_run, pf_verb_ls, pf_verb_diff, pf_verb_apply, pf_verb_drop,
-	pf_verb_policy, pf_verb_doctor;
+extern const struct pf_verb pf_verb_run, pf_verb_ls, pf_verb_diff, pf_verb_apply, pf_verb_export,
+	pf_verb_drop, pf_verb_output, pf_verb_policy, pf_verb_doctor, pf_verb_image, pf_verb_guard;
 
 /* Rows that every verb has. */
 #define PF_OPT_HELP                                                                                          \
@@ -33,7 +33,8 @@ extern const struct pf_verb pf_verb_run, pf_verb_ls, pf_verb_diff, pf_verb_apply
 		NULL, 0, PF_OPT_FLAG, NULL, NULL                                                             \
 	}
 
-int pf_cli_help(const struct pf_verb *v);				     /* to stdout; 0 */
+int pf_cli_image_help(const char *verb);  /* of "pinfold image VERB", by its program */
+int pf_cli_help(const struct pf_verb *v); /* to stdout; 0 */
 int pf_cli_misuse(const struct pf_verb *v, const struct pf_error *err);	     /* to stderr; PF_EXIT_ERROR */
 int pf_cli_fail(const struct pf_error *err);				     /* to stderr; PF_EXIT_ERROR */
 void pf_cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* "pinfold: ..." to stderr */
@@ -50,6 +51,11 @@ int pf_cli_changes(struct pf_dirs *dirs, struct pf_error *err);
 struct pf_changeset;
 int pf_cli_load(int changes_fd, const struct pf_dirs *dirs, const char *id, struct pf_changeset *out,
 		struct pf_error *err);
+
+/* "pinfold: note: ..." to stderr, and the list is freed. */
+void pf_cli_notes(struct pf_list *notes);
+/* The set as a tar archive; the exit code. 1: secrets are in it. */
+int pf_cli_export(int changes_fd, const struct pf_changeset *set, bool secrets, int out_fd);
 
 /* The policy of a command line: documents in their order, then the options over them in theirs. */
 struct pf_policy_args {

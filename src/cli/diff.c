@@ -12,12 +12,13 @@
 #include "cli/cli.h"
 #include "workspace/change.h"
 
-enum { OPT_JSON, OPT_STAT, OPT_LIST, OPT_HELP };
+enum { OPT_JSON, OPT_STAT, OPT_LIST, OPT_TAR, OPT_HELP };
 
 static const struct pf_opt opts[] = {
 	[OPT_JSON] = {"json", 0, PF_OPT_FLAG, NULL, "the list of changes as JSON"},
 	[OPT_STAT] = {"stat", 0, PF_OPT_FLAG, NULL, "how much changed in each file"},
 	[OPT_LIST] = {"list", 0, PF_OPT_FLAG, NULL, "names alone: A added, M modified, D deleted"},
+	[OPT_TAR] = {"tar", 0, PF_OPT_FLAG, NULL, "as a layer of an OCI image, like export"},
 	[OPT_HELP] = PF_OPT_HELP,
 	PF_OPT_END,
 };
@@ -44,23 +45,8 @@ static int read_args(struct request *q, char **argv, struct pf_error *err)
 		return pf_fail(err, -EINVAL,
 			       "of which change set? \"pinfold ls\" lists them, \"last\" is the newest");
 	if (q->forms & (q->forms - 1))
-		return pf_fail(err, -EINVAL, "--json, --stat and --list exclude each other");
+		return pf_fail(err, -EINVAL, "--json, --stat, --list and --tar exclude each other");
 	return 0;
-}
-
-static void say_notes(struct pf_list *notes)
-{
-	PF_AUTO_BUF struct pf_buf out = {0};
-
-	for (size_t i = 0; i < notes->count; i++) {
-		pf_buf_adds(&out, "pinfold: note: ");
-		pf_cli_name(&out, notes->items[i]);
-		pf_buf_addc(&out, '\n');
-		free(notes->items[i]);
-	}
-	free(notes->items);
-	if (out.len)
-		pf_write_full(STDERR_FILENO, out.data, out.len);
 }
 
 static int print(const struct request *q, int fd, const struct pf_changeset *set)
@@ -75,11 +61,13 @@ static int print(const struct request *q, int fd, const struct pf_changeset *set
 		pf_change_print_stat(set, &out);
 	} else if (q->forms == 1u << OPT_LIST) {
 		pf_change_print_list(set, &out);
+	} else if (q->forms == 1u << OPT_TAR) {
+		return pf_cli_export(fd, set, false, STDOUT_FILENO);
 	} else {
 		struct pf_list notes = {0};
 
 		r = pf_change_print_diff(fd, set, isatty(STDOUT_FILENO) == 1, STDOUT_FILENO, &notes, &err);
-		say_notes(&notes);
+		pf_cli_notes(&notes);
 		if (r == -EPIPE)
 			return 141;
 		return r < 0 ? pf_cli_fail(&err) : 0;
@@ -116,7 +104,7 @@ static int diff_main(char **argv)
 const struct pf_verb pf_verb_diff = {
 	.name = "diff",
 	.summary = "show what a sandbox changed in its workspace",
-	.usage = "diff ID [--json | --stat | --list]\n",
+	.usage = "diff ID [--json | --stat | --list | --tar]\n",
 	.text = "ID is a change set of \"pinfold ls\", the beginning of one, or \"last\". Prints a unified "
 		"diff against\n"
 		"the directory as it is now, which git apply and patch -p1 take; what the sandbox added is "

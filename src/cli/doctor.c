@@ -17,13 +17,16 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "image/store_write.h"
 #include "linux/landlock.h"
+#include "sandbox/outputs.h"
 
 enum { OPT_JSON, OPT_CLEAN, OPT_HELP };
 
 static const struct pf_opt opts[] = {
 	[OPT_JSON] = {"json", 0, PF_OPT_FLAG, NULL, "the same as a JSON object"},
-	[OPT_CLEAN] = {"clean", 0, PF_OPT_FLAG, NULL, "remove what dead sandboxes left"},
+	[OPT_CLEAN] = {"clean", 0, PF_OPT_FLAG, NULL,
+		       "remove what dead sandboxes left, and change sets that are too old"},
 	[OPT_HELP] = PF_OPT_HELP,
 	PF_OPT_END,
 };
@@ -62,46 +65,51 @@ static int64_t count_subuids(uid_t uid)
 
 /* --- the state directory --------------------------------------------------------------- */
 
-static uint64_t dir_bytes(int parent, const char *name)
-{
-	PF_AUTO_CLOSE int fd = pf_open_beneath(parent, name, O_RDONLY | O_DIRECTORY, 0);
-	PF_AUTO_DIR DIR *d = NULL;
-	uint64_t sum = 0;
-	struct dirent *e;
-
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d)
-		return 0;
-	pf_take_fd(&fd); /* closedir() closes it */
-	while ((e = readdir(d))) {
-		struct stat st;
-
-		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-			sum += (uint64_t)st.st_blocks * 512;
-	}
-	return sum;
-}
-
-static int look_at_changes(struct pf_doctor *d, struct pf_error *err)
+static int look_at_changes(struct pf_doctor *d, bool clean, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int fd = -1;
 	struct pf_list ids = {0};
-	char blobs[64];
 	int r;
 
 	fd = pf_cli_changes(&d->dirs, err);
 	if (fd < 0)
 		return fd;
-	r = pf_change_list(fd, &ids, err);
+	r = clean ? pf_change_retain(fd, &d->dropped, err) : 0;
+	if (r == 0)
+		r = pf_change_list(fd, &ids, err);
 	if (r < 0)
 		return r;
 	d->kept = ids.count;
 	for (size_t i = 0; i < ids.count; i++) {
-		snprintf(blobs, sizeof(blobs), "%s/blobs", ids.items[i]);
-		d->kept_bytes += dir_bytes(fd, ids.items[i]) + dir_bytes(fd, blobs);
-		free(ids.items[i]);
+		uint64_t bytes;
+		bool half;
+
+		if (pf_change_usage(fd, ids.items[i], &bytes, &half) < 0)
+			continue; /* `ls` says which cannot be read */
+		d->kept_bytes += bytes;
+		d->half_applied += half;
 	}
-	free(ids.items);
+	pf_list_free(&ids);
+	return 0;
+}
+
+static int look_at_outputs(struct pf_doctor *d, bool clean, struct pf_error *err)
+{
+	PF_AUTO_CLOSE int fd = pf_outputs_open(&d->dirs, false, err);
+	struct pf_list ids = {0};
+	int r;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	if (clean)
+		d->sweep.removed += pf_outputs_clean(fd);
+	r = pf_outputs_list(fd, &ids, err);
+	if (r < 0)
+		return r;
+	d->outputs = ids.count;
+	for (size_t i = 0; i < ids.count; i++)
+		d->outputs_bytes += pf_outputs_bytes(fd, ids.items[i]);
+	pf_list_free(&ids);
 	return 0;
 }
 
@@ -125,12 +133,19 @@ static int look_at_sandboxes(struct pf_doctor *d, struct pf_error *err)
 
 static void look_at_places(struct pf_doctor *d, bool clean, struct pf_error *err)
 {
-	int r = look_at_changes(d, err);
+	unsigned images = 0;
+	int r = look_at_changes(d, clean, err);
 
 	if (r == 0 && clean) {
 		r = pf_sweep(&d->dirs, &d->sweep, err);
 		d->cleaned = r == 0;
 	}
+	if (r == 0 && clean) {
+		r = pf_image_sweep(d->dirs.state, &images, err);
+		d->sweep.removed += r == 0 ? images : 0;
+	}
+	if (r == 0)
+		r = look_at_outputs(d, clean, err);
 	if (r == 0)
 		r = look_at_sandboxes(d, err);
 	if (r < 0)
@@ -146,7 +161,7 @@ static void look_at_tiers(struct pf_doctor *d)
 		struct pf_error err = {0};
 
 		d->tiers[d->tier_count++].name = pf_tiers[i]->name;
-		if (pf_tiers[i]->probe(p, &err) < 0) {
+		if (pf_tiers[i]->probe(&d->dirs, p, &err) < 0) {
 			p->usable = false;
 			snprintf(p->why, sizeof(p->why), "the probe failed: %.180s", err.msg);
 		}
@@ -217,8 +232,11 @@ const struct pf_verb pf_verb_doctor = {
 	.usage = "doctor [--json] [--clean]\n",
 	.text = "Each item is tried, not looked up. --clean removes the groups, scratch and directories of "
 		"sandboxes\n"
-		"whose keeper was killed; kept change sets stay. Exit code: 0 if some tier can be used, else "
-		"1.",
+		"whose keeper was killed, and drops change sets that are older than a week or, oldest first, "
+		"beyond 1 GiB in\n"
+		"all (never the newest, nor one that is half applied). Exit code: 0 if some tier can be "
+		"used, "
+		"else 1.",
 	.opts = opts,
 	.main = doctor_main,
 };

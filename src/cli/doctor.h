@@ -28,7 +28,10 @@ struct pf_doctor {
 	struct pf_dirs dirs;
 	const char *places_error;  /* NULL: the directories can be used */
 	uint64_t kept, kept_bytes; /* change sets */
-	unsigned live, dead;	   /* sandboxes in RUNTIME */
+	uint64_t half_applied;	   /* of them */
+	unsigned dropped;	   /* by --clean, for their age or their size */
+	uint64_t outputs, outputs_bytes;
+	unsigned live, dead; /* sandboxes in RUNTIME */
 	bool cleaned;
 	struct pf_sweep sweep;
 };

@@ -77,12 +77,18 @@ static void print_places(const struct pf_doctor *d, struct pf_buf *out)
 		return;
 	}
 	pf_format_size(d->kept_bytes, size);
-	pf_buf_addf(out, "kept       %llu change sets, %s\n", (unsigned long long)d->kept, size);
+	pf_buf_addf(out, "kept       %llu change sets, %s", (unsigned long long)d->kept, size);
+	if (d->half_applied)
+		pf_buf_addf(out, ", %llu half applied (pinfold apply ID goes on)",
+			    (unsigned long long)d->half_applied);
+	pf_buf_addc(out, '\n');
+	pf_format_size(d->outputs_bytes, size);
+	pf_buf_addf(out, "           %llu long outputs, %s\n", (unsigned long long)d->outputs, size);
 	pf_buf_addf(out, "sandboxes  %u live, %u dead%s\n", d->live, d->dead,
 		    d->dead && !d->cleaned ? " (pinfold doctor --clean removes what they left)" : "");
 	if (d->cleaned)
-		pf_buf_addf(out, "clean      %u removed, %u could not be removed\n", d->sweep.removed,
-			    d->sweep.remaining);
+		pf_buf_addf(out, "clean      %u removed, %u could not be removed; %u change sets dropped\n",
+			    d->sweep.removed, d->sweep.remaining, d->dropped);
 }
 
 void pf_doctor_print(const struct pf_doctor *d, struct pf_buf *out)
@@ -177,6 +183,13 @@ static void json_places(const struct pf_doctor *d, struct pf_jsonw *w)
 	pf_jsonw_begin(w, '{');
 	kuint(w, "count", d->kept);
 	kuint(w, "bytes", d->kept_bytes);
+	kuint(w, "half_applied", d->half_applied);
+	kuint(w, "dropped", d->dropped);
+	pf_jsonw_end(w, '}');
+	pf_jsonw_key(w, "outputs");
+	pf_jsonw_begin(w, '{');
+	kuint(w, "count", d->outputs);
+	kuint(w, "bytes", d->outputs_bytes);
 	pf_jsonw_end(w, '}');
 	pf_jsonw_key(w, "left");
 	pf_jsonw_begin(w, '{');

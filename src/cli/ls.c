@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pinfold ls: sandboxes that live, what dead ones left, and the change sets that are kept. */
+/* pinfold ls: sandboxes that live, what dead ones left, and the change sets and long outputs that are kept.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,9 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "cli/cli.h"
+#include "sandbox/outputs.h"
 #include "workspace/change.h"
 
 enum { OPT_JSON, OPT_HELP };
@@ -24,8 +27,9 @@ struct row {
 	const char *id, *state;
 	char started[40];
 	long pid;
-	const char *tier, *workspace, *command; /* or NULL */
-	const struct pf_changeset *set;		/* NULL for a sandbox */
+	const char *tier, *image, *workspace, *command; /* or NULL */
+	const struct pf_changeset *set;			/* or NULL */
+	const struct pf_kept_output *output;		/* or NULL */
 };
 
 typedef void emit_fn(void *user, const struct row *row);
@@ -54,6 +58,7 @@ static int each_sandbox(const struct pf_dirs *dirs, emit_fn *emit, void *user, s
 				  .state = l->alive ? "live" : "dead",
 				  .pid = l->pid,
 				  .tier = l->tier[0] ? l->tier : NULL,
+				  .image = l->image,
 				  .workspace = l->workspace,
 				  .command = l->command};
 
@@ -92,13 +97,43 @@ static int each_change(int fd, emit_fn *emit, void *user, struct pf_error *err)
 	return 0;
 }
 
+static int each_output(const struct pf_dirs *dirs, emit_fn *emit, void *user, struct pf_error *err)
+{
+	PF_AUTO_CLOSE int fd = pf_outputs_open(dirs, false, err);
+	struct pf_list ids = {0};
+	int r = fd < 0 ? fd : pf_outputs_list(fd, &ids, err);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	for (size_t i = 0; i < ids.count; i++) {
+		struct row row = {.id = ids.items[i], .state = "output"};
+		struct pf_kept_output o;
+		struct pf_error ignored;
+
+		if (pf_outputs_load(fd, ids.items[i], &o, &ignored) < 0) {
+			row.state = "unreadable";
+			emit(user, &row);
+			continue;
+		}
+		utc(o.ended, row.started);
+		row.command = o.command;
+		row.output = &o;
+		emit(user, &row);
+		pf_kept_output_free(&o);
+	}
+	pf_list_free(&ids);
+	return 0;
+}
+
 static int each(emit_fn *emit, void *user, struct pf_error *err)
 {
 	struct pf_dirs dirs;
 	PF_AUTO_CLOSE int fd = pf_cli_changes(&dirs, err);
 	int r = fd < 0 ? fd : each_sandbox(&dirs, emit, user, err);
 
-	return r < 0 ? r : each_change(fd, emit, user, err);
+	if (r == 0)
+		r = each_change(fd, emit, user, err);
+	return r < 0 ? r : each_output(&dirs, emit, user, err);
 }
 
 /* --- the table ------------------------------------------------------------------- */
@@ -121,23 +156,35 @@ static void cell(struct pf_buf *out, const char *text, size_t width)
 	while (++columns <= width && !out->failed);
 }
 
+static const char *state_of(const struct row *row)
+{
+	if (!row->set)
+		return row->state;
+	return row->set->half_applied ? "half applied" : row->set->truncated ? "incomplete" : row->state;
+}
+
 static void emit_line(void *user, const struct row *row)
 {
 	struct table *t = user;
-	char changes[80] = "-";
+	char kept[80] = "-", image[16] = "-";
 
 	if (row->set)
-		snprintf(changes, sizeof(changes), "+%llu ~%llu -%llu", (unsigned long long)row->set->added,
+		snprintf(kept, sizeof(kept), "+%llu ~%llu -%llu", (unsigned long long)row->set->added,
 			 (unsigned long long)row->set->modified, (unsigned long long)row->set->deleted);
+	else if (row->output)
+		pf_format_size(row->output->bytes[0] + row->output->bytes[1], kept);
 	else if (strcmp(row->state, "dead") == 0 && row->workspace)
-		snprintf(changes, sizeof(changes), "lost");
+		snprintf(kept, sizeof(kept), "lost");
 	t->dead |= strcmp(row->state, "dead") == 0;
 	cell(&t->out, row->id, 20);
-	cell(&t->out, row->set && row->set->truncated ? "incomplete" : row->state, 10);
+	cell(&t->out, state_of(row), 12);
 	cell(&t->out, row->started, 20);
 	cell(&t->out, row->tier, 9);
+	if (row->image && pf_has_prefix(row->image, "sha256:"))
+		snprintf(image, sizeof(image), "%.12s", row->image + 7); /* as pinfold image ls has it */
+	cell(&t->out, image, 12);
 	cell(&t->out, row->workspace, 30);
-	cell(&t->out, changes, 14);
+	cell(&t->out, kept, 14);
 	pf_cli_name_cut(&t->out, row->command, 60);
 	pf_buf_addc(&t->out, '\n');
 }
@@ -149,8 +196,8 @@ static int print_table(void)
 	size_t empty;
 	int code;
 
-	pf_buf_addf(&t.out, "%-20s %-10s %-20s %-9s %-30s %-14s %s\n", "ID", "STATE", "STARTED", "TIER",
-		    "WORKSPACE", "CHANGES", "COMMAND");
+	pf_buf_addf(&t.out, "%-20s %-12s %-20s %-9s %-12s %-30s %-14s %s\n", "ID", "STATE", "STARTED", "TIER",
+		    "IMAGE", "WORKSPACE", "KEPT", "COMMAND");
 	empty = t.out.len;
 	if (each(emit_line, &t, &err) < 0) {
 		pf_buf_free(&t.out);
@@ -159,7 +206,8 @@ static int print_table(void)
 	code = t.out.len == empty ? 0 : pf_cli_out(&t.out);
 	pf_buf_free(&t.out);
 	if (t.dead)
-		pf_cli_say("dead: the keeper was killed; its changes are gone, the workspace is untouched; "
+		pf_cli_say("dead: the keeper was killed; its changes are gone, the workspace is untouched "
+			   "unless it was rw,live; "
 			   "\"pinfold doctor --clean\" removes what is left");
 	return code;
 }
@@ -169,6 +217,15 @@ static int print_table(void)
 static void kstr_or_null(struct pf_jsonw *w, const char *key, const char *s)
 {
 	pf_jsonw_kstr(w, key, s && *s ? s : NULL);
+}
+
+static void kbytes(struct pf_jsonw *w, const char *key, const struct pf_kept_output *o, unsigned i)
+{
+	pf_jsonw_key(w, key);
+	if (o->kept[i])
+		pf_jsonw_uint(w, o->bytes[i]);
+	else
+		pf_jsonw_null(w);
 }
 
 static void emit_json(void *user, const struct row *row)
@@ -185,6 +242,7 @@ static void emit_json(void *user, const struct row *row)
 	else
 		pf_jsonw_null(w);
 	kstr_or_null(w, "tier", row->tier);
+	kstr_or_null(w, "image", row->image);
 	kstr_or_null(w, "workspace", row->workspace);
 	pf_jsonw_key(w, "changes");
 	if (row->set) {
@@ -192,8 +250,18 @@ static void emit_json(void *user, const struct row *row)
 		pf_jsonw_kint(w, "added", (int64_t)row->set->added);
 		pf_jsonw_kint(w, "modified", (int64_t)row->set->modified);
 		pf_jsonw_kint(w, "deleted", (int64_t)row->set->deleted);
+		pf_jsonw_kbool(w, "half_applied", row->set->half_applied);
 		pf_jsonw_kbool(w, "incomplete", row->set->truncated);
 		kstr_or_null(w, "note", row->set->note);
+		pf_jsonw_end(w, '}');
+	} else {
+		pf_jsonw_null(w);
+	}
+	pf_jsonw_key(w, "output");
+	if (row->output) {
+		pf_jsonw_begin(w, '{');
+		kbytes(w, "stdout_bytes", row->output, 0);
+		kbytes(w, "stderr_bytes", row->output, 1);
 		pf_jsonw_end(w, '}');
 	} else {
 		pf_jsonw_null(w);
@@ -246,14 +314,17 @@ static int ls_main(char **argv)
 
 const struct pf_verb pf_verb_ls = {
 	.name = "ls",
-	.summary = "list live sandboxes and kept change sets",
+	.summary = "list live sandboxes, kept change sets and long outputs",
 	.usage = "ls [--json]\n",
-	.text = "STATE is live (a sandbox that runs), dead (its keeper was killed) or changes (a change set "
-		"that is kept\n"
+	.text = "STATE is live (a sandbox that runs), dead (its keeper was killed), changes (a change set "
+		"that "
+		"is kept\n"
 		"for diff and apply; incomplete if something is missing from it: \"pinfold diff --stat ID\" "
-		"says "
-		"what). CHANGES counts +added ~modified -deleted. The next run sweeps what is "
-		"dead.",
+		"says what;\n"
+		"half applied if an apply was cut off, or runs: \"pinfold apply ID\" goes on) or output (one "
+		"that was too long for its result: \"pinfold output ID\"). KEPT counts +added "
+		"~modified\n"
+		"-deleted, or the bytes of an output. The next run sweeps what is dead.",
 	.opts = opts,
 	.main = ls_main,
 };

@@ -17,8 +17,8 @@ PF_SAN_OPTIONS("detect_leaks=1")
 #endif
 
 static const struct pf_verb *const verbs[] = {
-	&pf_verb_run,  &pf_verb_ls,	&pf_verb_diff,	 &pf_verb_apply,
-	&pf_verb_drop, &pf_verb_policy, &pf_verb_doctor,
+	&pf_verb_run,	 &pf_verb_ls,	 &pf_verb_diff,	  &pf_verb_apply,  &pf_verb_export, &pf_verb_drop,
+	&pf_verb_output, &pf_verb_image, &pf_verb_policy, &pf_verb_doctor, &pf_verb_guard,
 };
 
 static int print_version(char *const *rest)
@@ -82,13 +82,16 @@ static int unknown_verb(const char *name)
 	return PF_EXIT_ERROR;
 }
 
-static int help(const char *name)
+static int help(char *const *words)
 {
+	const char *name = words[0];
 	PF_AUTO_BUF struct pf_buf out = {0};
 	const struct pf_verb *v;
 
 	if (name) {
 		v = find_verb(name);
+		if (v == &pf_verb_image && words[1])
+			return pf_cli_image_help(words[1]);
 		if (v)
 			return pf_cli_help(v);
 		if (strcmp(name, "version") == 0) {
@@ -127,7 +130,7 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0)
 		return print_version(argv + 2);
 	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return help(argv[2]);
+		return help(argv + 2);
 	v = find_verb(argv[1]);
 	return v ? v->main(argv + 2) : unknown_verb(argv[1]);
 }

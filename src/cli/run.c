@@ -47,9 +47,12 @@ static int start_exec(struct pf_run *run, struct pf_error *err)
 {
 	struct pf_exec_options o = {
 		.argv = (const char *const *)run->command,
+		.from_image = 1,
+		.entrypoint = run->entrypoint,
 		.tty = run->tty,
 		.want_stdin = run->interactive,
 		.last = 1,
+		.inline_only = run->rm,
 		.output = run->json == PF_JSON_OBJECT_MODE ? NULL : pf_run_output,
 		.user = run,
 	};
@@ -92,7 +95,69 @@ static int count_changes(struct pf_result *r, struct pf_error *err)
 	r->changes_note = set.note;
 	set.note = NULL;
 	pf_change_free(&set);
+	return pf_result_secrets(r, fd, r->changes_id, err);
+}
+
+/* --apply: what a command wrote that was killed or met a limit may be half of it. */
+static int apply_changes(struct pf_run *run, struct pf_error *err)
+{
+	struct pf_result *r = &run->result;
+	PF_AUTO_CLOSE int fd = -1;
+	struct pf_dirs dirs;
+
+	if (r->cause != PF_CAUSE_EXITED) {
+		r->applied.state = PF_APPLIED_NONE;
+		if (asprintf(&r->applied.why, "the command did not exit (%s)", pf_cause_name(r->cause)) < 0)
+			r->applied.why = NULL;
+		return 0;
+	}
+	r->applied.state = PF_APPLIED_ALL;
+	if (!*r->changes_id)
+		return 0;
+	fd = pf_cli_changes(&dirs, err);
+	if (fd < 0)
+		return fd;
+	pf_kept_apply(&dirs, fd, r->changes_id, &r->applied, r->changes_id);
 	return 0;
+}
+
+/* --rm beside --apply or rw: what could not be applied is not kept either. */
+static int drop_changes(struct pf_run *run, struct pf_error *err)
+{
+	struct pf_dirs dirs;
+	PF_AUTO_CLOSE int fd = pf_cli_changes(&dirs, err);
+	int r = fd < 0 ? fd : pf_change_drop(fd, run->result.changes_id, true, NULL, err);
+
+	if (r == 0)
+		run->result.changes_id[0] = '\0';
+	return r;
+}
+
+/* What was to be applied and was not is a failure, whatever the command's own code says. Paths that are held
+ * back are none: the policy wants it so. */
+static void judge_applied(struct pf_run *run)
+{
+	const struct pf_applied *a = &run->result.applied;
+
+	if (a->why && run->forced_code < 0 && pf_result_cli_code(&run->result) == 0)
+		run->forced_code = PF_EXIT_ERROR;
+}
+
+static int take_changes(struct pf_run *run, const char *id, struct pf_error *err)
+{
+	struct pf_result *r = &run->result;
+	int code = 0;
+
+	if (id && strlen(id) < sizeof(r->changes_id)) {
+		strcpy(r->changes_id, id);
+		code = count_changes(r, err);
+	}
+	if (code == 0 && run->apply && r->applied.state == PF_APPLIED_NULL)
+		code = apply_changes(run, err);
+	if (code == 0 && run->rm && *r->changes_id)
+		code = drop_changes(run, err);
+	judge_applied(run);
+	return code;
 }
 
 /*
@@ -102,6 +167,8 @@ static int count_changes(struct pf_result *r, struct pf_error *err)
 static void end_box(struct pf_run *run)
 {
 	struct pf_result *r = &run->result;
+	bool rw =
+		run->policy->ws_mode == PF_WS_RW; /* applied with the end of the command: the result has it */
 	PF_AUTO_FREE char *id = NULL;
 	struct pf_error err = {0};
 	char text[PF_ERROR_MAX + 64];
@@ -109,19 +176,17 @@ static void end_box(struct pf_run *run)
 
 	if (!run->box)
 		return;
-	r->has_changes = !run->rm && run->policy->ws_path && run->policy->ws_mode == PF_WS_COW;
-	r->changes_id[0] = '\0';
-	r->added = r->modified = r->deleted = 0;
-	r->incomplete = false;
-	code = pf_sandbox_end(run->box, run->rm ? NULL : &id, &err);
-	run->box = NULL;
-	if (code == 0 && id && strlen(id) < sizeof(r->changes_id)) {
-		strcpy(r->changes_id, id);
-		code = count_changes(r, &err);
+	r->has_changes = pf_ws_has_upper(run->policy->ws_mode) && (!run->rm || run->apply || rw);
+	if (!rw) {
+		r->changes_id[0] = '\0';
+		r->added = r->modified = r->deleted = 0;
+		r->incomplete = false;
 	}
-	if (code == 0)
+	code = pf_sandbox_end(run->box, r->has_changes ? &id : NULL, &err);
+	run->box = NULL;
+	if (code == 0 && (code = take_changes(run, id, &err)) == 0)
 		return;
-	if (!id)
+	if (!id && !rw)
 		r->has_changes = false; /* null: nobody knows them any more */
 	if (run->forced_code < 0)
 		run->forced_code = PF_EXIT_ERROR;
@@ -168,7 +233,8 @@ static void take_result(struct pf_run *run, const struct pf_error *err)
 	} else if (pf_result_take(&r, from) == 0) {
 		pf_result_free(&run->result);
 		run->result = r;
-		hint_tools(&run->result, run->command[0]);
+		if (strcmp(run->policy->image, "host") == 0)
+			hint_tools(&run->result, run->command[0]);
 	} else {
 		set_error(&run->result, PF_CAUSE_ERROR, "out of memory");
 	}
@@ -210,13 +276,14 @@ static void run_exec(struct pf_run *run)
 static void run_box(struct pf_run *run)
 {
 	bool progress = run->json == PF_JSON_OFF && !run->quiet && isatty(STDERR_FILENO);
+	const struct pf_places places = {.progress = progress};
 	struct pf_error err = {0};
 	int r;
 
 	run->signals = pf_signals_catch();
 	if (progress)
 		pf_signals_progress(true);
-	r = pf_sandbox_create(run->policy, NULL, &run->box, &err);
+	r = pf_sandbox_create(run->policy, &places, &run->box, &err);
 	if (progress)
 		pf_signals_progress(false);
 	if (r < 0) {
@@ -320,7 +387,8 @@ static int run_main(char **argv)
 const struct pf_verb pf_verb_run = {
 	.name = "run",
 	.summary = "run a command in a sandbox of its own",
-	.usage = "run [options] [--] COMMAND [ARG...]\n",
+	.usage = "run [options] [--] COMMAND [ARG...]\n"
+		 "run --image NAME [options] [--] [COMMAND [ARG...]]\n",
 	.text = "Options end at the first word that is not one. Policy documents are read first, then "
 		"options\n"
 		"are written over them.\n"

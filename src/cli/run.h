@@ -55,7 +55,8 @@ enum pf_json_mode { PF_JSON_OFF, PF_JSON_OBJECT_MODE, PF_JSON_STREAM_MODE };
 struct pf_run {
 	/* what was asked for */
 	enum pf_json_mode json;
-	bool interactive, tty, rm, quiet, verbose, receipt, help;
+	bool interactive, tty, rm, apply, quiet, verbose, receipt, help;
+	const char *entrypoint; /* in place of the image's; "": none; NULL: the image's */
 	char **command;
 	char **guess; /* what would be the command, where an option cannot be read; for the result alone */
 	struct pf_policy *policy;

@@ -133,25 +133,112 @@ static void say_count(struct pf_buf *out, const char **comma, uint64_t n, const 
 	*comma = ", ";
 }
 
-static void say_changes(const struct pf_result *r, struct pf_buf *out)
+/* The first few of a list that may be long. */
+static void say_some(struct pf_buf *out, const struct pf_list *l)
 {
-	const char *comma = "", *id = r->changes_id;
+	for (size_t i = 0; i < l->count && i < 5; i++) {
+		pf_buf_adds(out, i ? ", " : "");
+		pf_cli_name(out, l->items[i]);
+	}
+	if (l->count > 5)
+		pf_buf_adds(out, ", ...");
+}
 
-	if (!r->has_changes || !*id)
-		return;
-	lead(out);
-	pf_buf_adds(out, "changes: ");
+static void say_counts(const struct pf_result *r, const char *none, struct pf_buf *out)
+{
+	const char *comma = "";
+
 	say_count(out, &comma, r->added, "added");
 	say_count(out, &comma, r->modified, "modified");
 	say_count(out, &comma, r->deleted, "deleted");
 	if (!*comma)
-		pf_buf_adds(out, "none kept");
-	pf_buf_addf(out, " (pinfold diff %s; pinfold apply %s; pinfold drop %s)\n", id, id, id);
-	if (r->incomplete) {
+		pf_buf_adds(out, none);
+}
+
+static void say_list(const char *what, const struct pf_list *l, struct pf_buf *out)
+{
+	if (l->count == 0)
+		return;
+	lead(out);
+	pf_buf_addf(out, "%s: ", what);
+	say_some(out, l);
+	pf_buf_addc(out, '\n');
+}
+
+/* rw and --apply: what went into the workspace, what did not, and where that is. */
+static void say_applied(const struct pf_result *r, struct pf_buf *out)
+{
+	const struct pf_applied *a = &r->applied;
+	const char *id = r->changes_id;
+
+	if (a->state == PF_APPLIED_ALL && a->entries == 0 && !*id)
+		return;
+	lead(out);
+	if (a->why) {
+		pf_buf_adds(out, "NOT applied: ");
+		pf_cli_name(out, a->why);
+	} else {
+		pf_buf_adds(out, a->state == PF_APPLIED_ALL ? "applied: " : "applied in part; changes: ");
+		say_counts(r, "nothing", out);
+	}
+	pf_buf_addc(out, '\n');
+	say_list("conflicts", &a->conflicts, out);
+	say_list("held back, because protected", &a->held, out);
+	if (!*id)
+		return;
+	lead(out);
+	pf_buf_addf(out, "%s kept: pinfold diff %s; pinfold apply %s%s; pinfold drop %s\n",
+		    a->held.count && !a->why ? "what was held back is" : "the changes are", id, id,
+		    a->conflicts.count ? " --force"
+		    : a->held.count    ? " --allow-protected"
+				       : "",
+		    id);
+}
+
+static void say_changes(const struct pf_result *r, struct pf_buf *out)
+{
+	const char *id = r->changes_id;
+
+	if (r->applied.state != PF_APPLIED_NULL) {
+		say_applied(r, out);
+	} else if (r->has_changes && *id) {
+		lead(out);
+		pf_buf_adds(out, "changes: ");
+		say_counts(r, "none kept", out);
+		pf_buf_addf(out, " (pinfold diff %s; pinfold apply %s; pinfold drop %s)\n", id, id, id);
+	}
+	if (r->has_changes && r->incomplete) {
 		lead(out);
 		pf_buf_adds(out, "incomplete: ");
 		pf_cli_name(out, r->changes_note ? r->changes_note : "not every change could be kept");
 		pf_buf_addc(out, '\n');
+	}
+}
+
+/* An output that is longer than a result shows: where all of it is, or why it is nowhere. */
+static void say_output(const struct pf_result *r, struct pf_buf *out)
+{
+	static const char *const names[] = {"stdout", "stderr"};
+	bool told = false;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct pf_whole *w = &r->whole[i];
+		char size[16];
+
+		if (!w->cut || (!w->kept && !w->why))
+			continue;
+		lead(out);
+		if (w->kept) {
+			pf_format_size(w->bytes, size);
+			pf_buf_addf(out, "output: %s of %s kept (pinfold output %s%s", size, names[i], r->id,
+				    i ? " --stderr" : "");
+			pf_buf_addf(out, told ? ")\n" : "; pinfold drop %s)\n", r->id);
+			told = true;
+		} else {
+			pf_buf_addf(out, "output: %s could not be kept: ", names[i]);
+			pf_cli_name(out, w->why);
+			pf_buf_addc(out, '\n');
+		}
 	}
 }
 
@@ -202,13 +289,17 @@ void pf_human_summary(const struct pf_result *r, const struct pf_policy *p, enum
 
 	if (how != PF_SUMMARY_QUIET || ours)
 		say_cause(r, &p->limits, out);
-	if (how == PF_SUMMARY_QUIET)
+	if (how == PF_SUMMARY_QUIET) {
+		if (r->applied.why) /* what was asked for was not done */
+			say_applied(r, out);
 		return;
+	}
 	say_hits(r, out);
 	say_denials(r, out);
 	if (how == PF_SUMMARY_FULL)
 		say_unenforced(&r->receipt, out);
 	if (how == PF_SUMMARY_FULL || r->cause != PF_CAUSE_EXITED || r->exit_code != 0)
 		say_workspace(&r->receipt, out);
+	say_output(r, out);
 	say_changes(r, out);
 }

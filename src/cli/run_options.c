@@ -9,10 +9,12 @@
 
 enum {
 	OPT_POLICY,
+	OPT_ENTRYPOINT,
 	OPT_INTERACTIVE,
 	OPT_TTY,
 	OPT_JSON,
 	OPT_RM,
+	OPT_APPLY,
 	OPT_RECEIPT,
 	OPT_QUIET,
 	OPT_VERBOSE,
@@ -22,11 +24,15 @@ enum {
 const struct pf_opt pf_run_opts[] = {
 	[OPT_POLICY] = {"policy", 0, PF_OPT_VALUE, "FILE",
 			"a policy document (again: later ones write over earlier ones)"},
+	[OPT_ENTRYPOINT] = {"entrypoint", 0, PF_OPT_VALUE, "PROGRAM",
+			    "in place of the image's ENTRYPOINT and CMD; \"\" for none"},
 	[OPT_INTERACTIVE] = {"interactive", 'i', PF_OPT_FLAG, NULL, "give the command our standard input"},
 	[OPT_TTY] = {"tty", 't', PF_OPT_FLAG, NULL, "give the command a terminal"},
 	[OPT_JSON] = {"json", 0, PF_OPT_MAYBE, "stream",
 		      "print the result as one JSON object, or lines as things happen"},
-	[OPT_RM] = {"rm", 0, PF_OPT_FLAG, NULL, "keep no changes"},
+	[OPT_RM] = {"rm", 0, PF_OPT_FLAG, NULL, "keep no changes, and of a long output no file"},
+	[OPT_APPLY] = {"apply", 0, PF_OPT_FLAG, NULL,
+		       "put the changes into the workspace when the command has exited, with whatever code"},
 	[OPT_RECEIPT] = {"receipt", 0, PF_OPT_FLAG, NULL, "print what the boundary was, on standard error"},
 	[OPT_QUIET] = {"quiet", 'q', PF_OPT_FLAG, NULL, "no summary on standard error; errors stay"},
 	[OPT_VERBOSE] = {"verbose", 0, PF_OPT_FLAG, NULL,
@@ -50,6 +56,9 @@ static int take_own(struct pf_run *run, struct pf_policy_args *pa, const struct 
 	case OPT_POLICY:
 		pa->files[pa->file_count++] = arg->value;
 		break;
+	case OPT_ENTRYPOINT:
+		run->entrypoint = arg->value;
+		break;
 	case OPT_INTERACTIVE:
 		run->interactive = true;
 		break;
@@ -60,6 +69,9 @@ static int take_own(struct pf_run *run, struct pf_policy_args *pa, const struct 
 		return set_json(run, arg->value, err);
 	case OPT_RM:
 		run->rm = true;
+		break;
+	case OPT_APPLY:
+		run->apply = true;
 		break;
 	case OPT_RECEIPT:
 		run->receipt = true;
@@ -125,6 +137,21 @@ static int read_all(struct pf_run *run, struct pf_policy_args *pa, char **argv, 
 	return 0;
 }
 
+/* An image may say itself what is run in it. */
+static int check_command(const struct pf_run *run, struct pf_error *err)
+{
+	bool image = strcmp(run->policy->image, "host") != 0;
+
+	if (run->entrypoint && !image)
+		return pf_fail(err, -EINVAL, "--entrypoint is of an image, and there is no --image");
+	if (run->apply && !pf_ws_has_upper(run->policy->ws_mode))
+		return pf_fail(err, -EINVAL,
+			       "--apply needs a workspace whose changes are kept apart: --workspace DIR");
+	if (!run->command[0] && !image)
+		return pf_fail(err, -EINVAL, "which command? pinfold run [options] [--] COMMAND [ARG...]");
+	return 0;
+}
+
 int pf_run_options(struct pf_run *run, char **argv, struct pf_error *err)
 {
 	struct pf_policy_args pa;
@@ -136,9 +163,8 @@ int pf_run_options(struct pf_run *run, char **argv, struct pf_error *err)
 	if (r == 0 && !run->help) {
 		/* first: "--memory ls" lacks a size, and a command only therefore */
 		r = pf_policy_args_build(&pa, &run->policy, err);
-		if (r == 0 && !run->command[0])
-			r = pf_fail(err, -EINVAL,
-				    "which command? pinfold run [options] [--] COMMAND [ARG...]");
+		if (r == 0)
+			r = check_command(run, err);
 	}
 	/* A terminal without input would be dead: whoever asks for one at a terminal wants to type into it.
 	 */

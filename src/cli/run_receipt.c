@@ -193,6 +193,18 @@ static void limits(const struct pf_receipt *r, struct pf_buf *out)
 	}
 }
 
+static void image(const struct pf_receipt *r, struct pf_buf *out)
+{
+	text_row(out, "image", r->image ? r->image : "host");
+	if (!r->image)
+		return;
+	row(out, "");
+	pf_buf_addf(out, "%s, owners: %s\n", r->image_by ? r->image_by : "unknown",
+		    !r->image_owners			   ? "unknown"
+		    : strcmp(r->image_owners, "user") == 0 ? "all the command's user"
+							   : r->image_owners);
+}
+
 void pf_human_receipt(const struct pf_result *result, struct pf_buf *out)
 {
 	const struct pf_receipt *r = &result->receipt;
@@ -216,8 +228,13 @@ void pf_human_receipt(const struct pf_result *result, struct pf_buf *out)
 	attempts(r, out);
 	limits(r, out);
 	text_row(out, "root", r->outside.valid ? r->outside.root_fs : NULL);
-	text_row(out, "image", r->image ? r->image : "host");
+	image(r, out);
 	text_row(out, "policy", r->policy);
+	if (r->ws_mode) {
+		row(out, "workspace");
+		pf_buf_addf(out, "%s, %s%s%s\n", r->ws_mode, r->ws_lower, r->ws_upper ? ", changes in " : "",
+			    r->ws_upper ? r->ws_upper : "");
+	}
 	for (size_t i = 0; i < r->unprotected.count; i++)
 		text_row(out, "unprotected", r->unprotected.items[i]);
 	if (r->foreign_owned != UINT64_MAX && r->foreign_owned)

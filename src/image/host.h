@@ -34,5 +34,8 @@ struct pf_host_image {
  * Old caches are removed when a new one is made, unless a lock on them is held. Works as root and as an
  * ordinary user (who may not read some files: those are left out). */
 int pf_host_image_get(const char *state, struct pf_host_image *out, struct pf_error *err);
+/* One of the synthetic files of /etc that are the same in every sandbox: "hosts", "hostname", "resolv.conf".
+ * NULL: it is none of them. */
+const char *pf_host_etc_text(const char *name);
 
 #endif

@@ -126,6 +126,14 @@ static const struct {
 	 "staff:x:50:\nusers:x:100:\nuser:x:1000:\npinfold-init:x:65533:\nnogroup:x:65534:\n"},
 };
 
+const char *pf_host_etc_text(const char *name)
+{
+	for (size_t i = 0; i < PF_ARRAY_SIZE(SYNTHETIC); i++)
+		if (strcmp(SYNTHETIC[i].path, name) == 0)
+			return SYNTHETIC[i].text;
+	return NULL;
+}
+
 static int put_passwd(int dest, const char *shell, struct pf_error *err)
 {
 	char text[512];

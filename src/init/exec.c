@@ -363,6 +363,21 @@ int in__exec_cancel(struct init *in, uint32_t id)
 	return 0;
 }
 
+void in__exec_renew(struct init *in)
+{
+	unsigned i;
+
+	for (i = 0; i < EXECS_MAX; i++) {
+		struct exec *e = &in->execs[i];
+
+		if (e->state != EXEC_PREPARING && e->state != EXEC_READY)
+			continue;
+		kill(e->pid, SIGKILL);
+		e->state = EXEC_PREPARING; /* no START reaches it any more */
+		e->renewed = true;
+	}
+}
+
 /* `kill -STOP -1` is no reason for the next command to hang: a launcher that was stopped before it became its
  * command goes on. A command that is stopped is its own business. */
 void in__exec_child_stopped(struct init *in, pid_t pid)
@@ -421,7 +436,9 @@ void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_
 		pf_buf_free(&e->ctl_in);
 		pf_buf_free(&e->ctl_out);
 		e->ctl_sent = 0;
-		if (e->replaced++ < REPLACE_MAX && spawn(in, e, &err) == 0)
+		e->replaced += !e->renewed;
+		e->renewed = false;
+		if (e->replaced <= REPLACE_MAX && spawn(in, e, &err) == 0)
 			return; /* the host hears READY again and looks at the new one afresh */
 		in->quiet = false;
 		send_failed(in, e->id, ECHILD, "the launcher died before the command was started");

@@ -51,6 +51,7 @@ struct exec {
 	bool out_held, err_held; /* its end of file waits a moment for its exit, to be told in one message */
 	bool exited_sent, start_failed;
 	bool last;	   /* init ends with it */
+	bool renewed;	   /* its launcher was killed by us, and is replaced */
 	unsigned replaced; /* launchers that were killed while they waited */
 	int status;	   /* as wait4 gave it */
 	uint64_t user_us, system_us, max_rss;
@@ -83,6 +84,7 @@ int in__exec_start(struct init *in, const uint8_t *body, size_t n, struct pf_err
 int in__exec_signal(struct init *in, const struct pf_msg_signal *m);
 int in__exec_resize(struct init *in, const struct pf_msg_resize *m);
 int in__exec_cancel(struct init *in, uint32_t id);
+void in__exec_renew(struct init *in); /* waiting launchers are replaced */
 void in__exec_child_ended(struct init *in, pid_t pid, int status, uint64_t user_us, uint64_t system_us,
 			  uint64_t max_rss);
 int in__exec_control(struct init *in, struct exec *e,

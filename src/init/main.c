@@ -88,6 +88,8 @@ static int make_ruleset(struct init *in, struct pf_error *err)
 	uint32_t i;
 	int fd;
 
+	if (in->landlock >= 0)
+		close(in->landlock);
 	in->landlock = -1;
 	if (pf_landlock_abi() == 0 || in__broken(in, "landlock"))
 		return 0;
@@ -176,6 +178,16 @@ static int with_exec(struct init *in, uint16_t type, const uint8_t *body, size_t
 	return type == PF_MSG_CANCEL ? in__exec_cancel(in, id) : in__exec_reap_all(in, id);
 }
 
+/* Rules name what is there now, by its inode. */
+static int renew(struct init *in, size_t n, struct pf_error *err)
+{
+	int r = n ? pf_fail(err, -EPROTO, "a body where none belongs") : make_ruleset(in, err);
+
+	if (r == 0)
+		in__exec_renew(in);
+	return r;
+}
+
 static int on_control(void *user, uint16_t type, const uint8_t *body, size_t n, struct pf_error *err)
 {
 	struct init *in = user;
@@ -201,6 +213,8 @@ static int on_control(void *user, uint16_t type, const uint8_t *body, size_t n, 
 	case PF_MSG_RESIZE:
 		r = pf_msg_resize_get(body, n, &z, &mem, err);
 		return r < 0 ? r : in__exec_resize(in, &z);
+	case PF_MSG_RULES:
+		return renew(in, n, err);
 	case PF_MSG_CANCEL:
 	case PF_MSG_REAP:
 		return with_exec(in, type, body, n, err);

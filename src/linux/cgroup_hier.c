@@ -160,7 +160,7 @@ static void see_umask(struct pf_cgroup *cg, int top)
 	if (cg->dir_mode || fstat(top, &st) < 0 || (st.st_mode & 0755) == 0755)
 		return;
 	cg->dir_mode = true;
-	fchmodat(top, ".", 0755, 0);
+	(void)!fchmodat(top, ".", 0755, 0); /* some libcs want it looked at */
 }
 
 static int hier_top(struct pf_cgroup *cg, struct pf__cg_hier *h)

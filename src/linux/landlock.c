@@ -138,8 +138,13 @@ int pf_landlock_restrict(int ruleset, struct pf_error *err)
 
 int pf_landlock_scope(struct pf_error *err)
 {
-	const struct ruleset_attr attr = {.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL};
-	PF_AUTO_CLOSE int ruleset = -1;
+	/* The right to rename or link into another directory is denied by every ruleset that does not give it
+	 * (Documentation/userspace-api/landlock.rst, "File system actions"): this one is about something
+	 * else. */
+	const struct ruleset_attr attr = {.handled_access_fs = FS_REFER,
+					  .scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL};
+	PF_AUTO_CLOSE int ruleset = -1, root = -1;
+	struct landlock_path_beneath_attr all = {.allowed_access = FS_REFER};
 
 	if (pf_landlock_abi() < 6)
 		return pf_fail(err, -EOPNOTSUPP,
@@ -147,5 +152,8 @@ int pf_landlock_scope(struct pf_error *err)
 	ruleset = create(&attr, sizeof(attr), 0);
 	if (ruleset < 0)
 		return pf_fail_errno(err, "cannot make a Landlock ruleset of scopes");
+	all.parent_fd = root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0 || syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &all, 0))
+		return pf_fail_errno(err, "cannot let the Landlock scopes allow links between directories");
 	return pf_landlock_restrict(ruleset, err);
 }

@@ -27,10 +27,6 @@
 #define GET_FILTER ((int)0x420c)
 #define EVENT_STOP 128
 
-_Static_assert(PF_ARRAY_SIZE(pf__filter_second_insns) <= PF_FILTER_SECOND_MAX, "filter two is too long");
-_Static_assert(PF_ARRAY_SIZE(pf__filter_second_no_memfd_insns) <= PF_FILTER_SECOND_MAX,
-	       "filter two is too long");
-
 struct pf_filter pf_filter_first(void)
 {
 	return (struct pf_filter){pf__filter_first_insns, PF_ARRAY_SIZE(pf__filter_first_insns)};
@@ -38,10 +34,16 @@ struct pf_filter pf_filter_first(void)
 
 static struct pf_filter second(unsigned options)
 {
-	if (options & PF_FILTER_NO_MEMFD)
-		return (struct pf_filter){pf__filter_second_no_memfd_insns,
-					  PF_ARRAY_SIZE(pf__filter_second_no_memfd_insns)};
-	return (struct pf_filter){pf__filter_second_insns, PF_ARRAY_SIZE(pf__filter_second_insns)};
+	/* by the options, as tools/mkfilter.c numbers them; each was held against PF_FILTER_SECOND_MAX there
+	 */
+	static const struct pf_filter all[PF_FILTER_OPTIONS] = {
+		{pf__filter_second_0_insns, PF_ARRAY_SIZE(pf__filter_second_0_insns)},
+		{pf__filter_second_1_insns, PF_ARRAY_SIZE(pf__filter_second_1_insns)},
+		{pf__filter_second_2_insns, PF_ARRAY_SIZE(pf__filter_second_2_insns)},
+		{pf__filter_second_3_insns, PF_ARRAY_SIZE(pf__filter_second_3_insns)},
+	};
+
+	return all[options % PF_FILTER_OPTIONS];
 }
 
 size_t pf_filter_second(struct sock_filter out[PF_FILTER_SECOND_MAX], unsigned options)
@@ -182,19 +184,47 @@ static int digest_filters(int pid, char out[PF_DIGEST_MAX], struct pf_error *err
 	return 0;
 }
 
+/*
+ * It was killed while we had it: a SIGKILL ends a stop too, and then there is nothing to detach from (ESRCH).
+ * It dies within moments, but its parent, and with that the end of its PID namespace, waits for our wait.
+ */
+static void await_death(int pid)
+{
+	const struct timespec nap = {.tv_nsec = 20000};
+	uint64_t until = pf_now_ns() + 1000000000u;
+
+	while (pf_now_ns() < until) {
+		siginfo_t si = {0};
+
+		if (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT | WNOHANG | __WALL) < 0 && errno != EINTR)
+			return;
+		if (si.si_pid) {
+			release_dead(pid);
+			return;
+		}
+		nanosleep(&nap, NULL);
+	}
+}
+
 int pf_filter_readback(int pid, char out[PF_DIGEST_MAX], struct pf_error *err)
 {
 	int deliver = 0, r;
 
 	if (ptrace(SEIZE, pid, NULL, NULL))
 		return pf_fail_errno(err, "cannot trace process %d", pid);
-	if (ptrace(INTERRUPT, pid, NULL, NULL))
-		return pf_fail_errno(err, "cannot interrupt process %d", pid);
+	if (ptrace(INTERRUPT, pid, NULL, NULL)) {
+		r = pf_fail_errno(err, "cannot interrupt process %d", pid);
+		await_death(pid);
+		return r;
+	}
 	r = wait_stop(pid, &deliver, err);
 	if (r)
 		return r;
 	r = digest_filters(pid, out, err);
-	if (ptrace(PTRACE_DETACH, pid, NULL, (void *)(uintptr_t)deliver) && !r)
-		r = pf_fail_errno(err, "cannot detach from process %d", pid);
+	if (ptrace(PTRACE_DETACH, pid, NULL, (void *)(uintptr_t)deliver)) {
+		if (!r)
+			r = pf_fail_errno(err, "cannot detach from process %d", pid);
+		await_death(pid);
+	}
 	return r;
 }

@@ -28,8 +28,10 @@ struct pf_filter pf_filter_first(void);
 
 /* Options of the second filter. */
 #define PF_FILTER_NO_MEMFD 1u /* commands.allow: memfd_create answers ENOSYS */
+#define PF_FILTER_NO_SETID 2u /* rw,live: no file gets a set-user-id or set-group-id bit */
+#define PF_FILTER_OPTIONS  4u /* how many combinations there are */
 
-#define PF_FILTER_SECOND_MAX 128
+#define PF_FILTER_SECOND_MAX 256
 /* Build the second filter into out; returns the number of instructions (never fails). */
 size_t pf_filter_second(struct sock_filter out[PF_FILTER_SECOND_MAX], unsigned options);
 

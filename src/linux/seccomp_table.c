@@ -13,6 +13,7 @@
  * ARG     by a check of its arguments, below
  * INIT    filter one (init and launchers) / filter two (commands), see seccomp.h
  * OPTION  allowed, and taken away by filter two if that option was asked for
+ * SETID   the same of a mode with a set-user-id or set-group-id bit, for PF_FILTER_NO_SETID
  *
  * Numbers are written out, not taken from a header: the build machine's may be older than the
  * kernel that runs. The unit test compares them with libseccomp's.
@@ -51,7 +52,9 @@
 #define DENY(n, call, e, reason)          ROW(n, call, reason, .first = ERR(e))
 #define ARG(n, call, reason)              ROW(n, call, reason, .first = CHECKED(check_##call))
 #define INIT(n, call, one, two, reason)   ROW(n, call, reason, .first = one, .second = two)
-#define OPTION(n, call, asked, e, reason) ROW(n, call, reason, .option = (asked), .option_err = (e))
+#define OPTION(n, call, asked, e, reason) ROW(n, call, reason, .option = (asked), .optional = ERR(e))
+#define SETID(n, call, one, reason) \
+	ROW(n, call, reason, .first = one, .option = PF_FILTER_NO_SETID, .optional = CHECKED(check_setid_##call))
 /* clang-format on */
 
 #define WHOLE UINT32_MAX
@@ -108,6 +111,30 @@ CHECK(mknod, EPERM);
 static const struct pf__clause mknodat_clauses[] = {IF(0, IN(2, S_IFMT, 0, S_IFREG, S_IFIFO, S_IFSOCK))};
 CHECK(mknodat, EPERM);
 
+/*
+ * PF_FILTER_NO_SETID, for a sandbox that writes in a directory of the host's itself: a set-user-id file there
+ * is one of the host's, and its owner may be root. The owner of a file may always set the bits, and nosuid
+ * keeps nobody from it. open(const char *, int, umode_t), openat(int, ...): the mode counts with O_CREAT and
+ * O_TMPFILE. openat2 has both behind a pointer, where no filter sees them: programs take the older call for
+ * ENOSYS.
+ */
+#define SET_IDS (S_ISUID | S_ISGID)
+#define CREATES 020000100u /* __O_TMPFILE, O_CREAT */
+#define NO_SET_IDS(call, n)                                                                                  \
+	static const struct pf__clause setid_##call##_clauses[] = {IF(EPERM, ANY(n, SET_IDS))};              \
+	CHECK(setid_##call, 0)
+NO_SET_IDS(creat, 1);
+NO_SET_IDS(chmod, 1);
+NO_SET_IDS(fchmod, 1);
+NO_SET_IDS(fchmodat, 2);
+NO_SET_IDS(fchmodat2, 2);
+NO_SET_IDS(mknod, 1);
+NO_SET_IDS(mknodat, 2);
+static const struct pf__clause setid_open_clauses[] = {IF(EPERM, ANY(1, CREATES), ANY(2, SET_IDS))};
+CHECK(setid_open, 0);
+static const struct pf__clause setid_openat_clauses[] = {IF(EPERM, ANY(2, CREATES), ANY(3, SET_IDS))};
+CHECK(setid_openat, 0);
+
 /* renameat2(..., unsigned int flags): the same whiteout by another way. EINVAL: not on this file system. */
 static const struct pf__clause renameat2_clauses[] = {IF(EINVAL, ANY(4, 4 /* RENAME_WHITEOUT */))};
 CHECK(renameat2, 0);
@@ -143,7 +170,7 @@ CHECK(prlimit64, EPERM);
 const struct pf__syscall pf__syscalls[] = {
 	ALLOW(0, read, "file I/O"),
 	ALLOW(1, write, "file I/O"),
-	ALLOW(2, open, "file I/O"),
+	SETID(2, open, ALLOWED, "file I/O"),
 	ALLOW(3, close, "file I/O"),
 	ALLOW(4, stat, "file metadata"),
 	ALLOW(5, fstat, "file metadata"),
@@ -226,13 +253,13 @@ const struct pf__syscall pf__syscalls[] = {
 	ALLOW(82, rename, "paths: permissions and Landlock decide"),
 	ALLOW(83, mkdir, "paths: permissions and Landlock decide"),
 	ALLOW(84, rmdir, "paths: permissions and Landlock decide"),
-	ALLOW(85, creat, "file I/O"),
+	SETID(85, creat, ALLOWED, "file I/O"),
 	ALLOW(86, link, "paths: permissions and Landlock decide"),
 	ALLOW(87, unlink, "paths: permissions and Landlock decide"),
 	ALLOW(88, symlink, "paths: permissions and Landlock decide"),
 	ALLOW(89, readlink, "file metadata"),
-	ALLOW(90, chmod, "paths: permissions and Landlock decide"),
-	ALLOW(91, fchmod, "paths: permissions and Landlock decide"),
+	SETID(90, chmod, ALLOWED, "paths: permissions and Landlock decide"),
+	SETID(91, fchmod, ALLOWED, "paths: permissions and Landlock decide"),
 	ALLOW(92, chown, "--user root with CAP_CHOWN; the kernel checks"),
 	ALLOW(93, fchown, "--user root with CAP_CHOWN; the kernel checks"),
 	ALLOW(94, lchown, "--user root with CAP_CHOWN; the kernel checks"),
@@ -274,7 +301,8 @@ const struct pf__syscall pf__syscalls[] = {
 	ALLOW(130, rt_sigsuspend, "signals"),
 	ALLOW(131, sigaltstack, "signals"),
 	ALLOW(132, utime, "file metadata"),
-	ARG(133, mknod, "a 0:0 character device is a whiteout and needs no capability"),
+	SETID(133, mknod, CHECKED(check_mknod),
+	      "a 0:0 character device is a whiteout and needs no capability"),
 	DENY(134, uselib, ENOSYS, "obsolete"),
 	ARG(135, personality, "READ_IMPLIES_EXEC and foreign ABIs; gdb needs ADDR_NO_RANDOMIZE"),
 	DENY(136, ustat, ENOSYS, "obsolete"),
@@ -399,9 +427,9 @@ const struct pf__syscall pf__syscalls[] = {
 	ALLOW(254, inotify_add_watch, "watches of files it can read"),
 	ALLOW(255, inotify_rm_watch, "watches of files it can read"),
 	DENY(256, migrate_pages, ENOSYS, "NUMA; with ENOSYS libnuma says that there is none"),
-	ALLOW(257, openat, "file I/O"),
+	SETID(257, openat, ALLOWED, "file I/O"),
 	ALLOW(258, mkdirat, "paths: permissions and Landlock decide"),
-	ARG(259, mknodat, "as mknod"),
+	SETID(259, mknodat, CHECKED(check_mknodat), "as mknod"),
 	ALLOW(260, fchownat, "--user root with CAP_CHOWN; the kernel checks"),
 	ALLOW(261, futimesat, "file metadata"),
 	ALLOW(262, newfstatat, "file metadata"),
@@ -410,7 +438,7 @@ const struct pf__syscall pf__syscalls[] = {
 	ALLOW(265, linkat, "paths: permissions and Landlock decide"),
 	ALLOW(266, symlinkat, "paths: permissions and Landlock decide"),
 	ALLOW(267, readlinkat, "file metadata"),
-	ALLOW(268, fchmodat, "paths: permissions and Landlock decide"),
+	SETID(268, fchmodat, ALLOWED, "paths: permissions and Landlock decide"),
 	ALLOW(269, faccessat, "file metadata"),
 	ALLOW(270, pselect6, "readiness"),
 	ALLOW(271, ppoll, "readiness"),
@@ -496,7 +524,7 @@ const struct pf__syscall pf__syscalls[] = {
 	INIT(435, clone3, ALLOWED, ERR(ENOSYS),
 	     "init: CLONE_INTO_CGROUP; its flags are in memory, so libc must fall back to clone"),
 	ALLOW(436, close_range, "file I/O"),
-	ALLOW(437, openat2, "file I/O"),
+	OPTION(437, openat2, PF_FILTER_NO_SETID, ENOSYS, "file I/O"),
 	DENY(438, pidfd_getfd, EPERM, "compares or takes descriptors of other processes"),
 	ALLOW(439, faccessat2, "file metadata"),
 	DENY(440, process_madvise, EPERM, "advice on other processes' memory"),
@@ -511,7 +539,7 @@ const struct pf__syscall pf__syscalls[] = {
 	ALLOW(449, futex_waitv, "threads"),
 	DENY(450, set_mempolicy_home_node, ENOSYS, "NUMA; with ENOSYS libnuma says that there is none"),
 	ALLOW(451, cachestat, "page cache counts of an open file"),
-	ALLOW(452, fchmodat2, "paths: permissions and Landlock decide"),
+	SETID(452, fchmodat2, ALLOWED, "paths: permissions and Landlock decide"),
 	ALLOW(453, map_shadow_stack, "own memory"),
 	ALLOW(454, futex_wake, "threads"),
 	ALLOW(455, futex_wait, "threads"),

@@ -60,8 +60,8 @@ struct pf__syscall {
 	const char *name;
 	struct pf__verdict first;  /* init and launchers: filter one */
 	struct pf__verdict second; /* added by filter two for commands; allowed = filter one's word stands */
-	unsigned option;	   /* PF_FILTER_*: filter two answers option_err if it was asked for */
-	uint16_t option_err;
+	unsigned option;	   /* PF_FILTER_*: if it was asked for, */
+	struct pf__verdict optional; /* filter two says this instead of `second` */
 	const char *why;
 };
 

@@ -204,7 +204,7 @@ struct pf__verdict pf__filter_verdict(const struct pf__syscall *row, enum pf__wh
 	if (which == PF__FIRST)
 		return row->first;
 	if (row->option & options)
-		return (struct pf__verdict){.err = row->option_err};
+		return row->optional;
 	return row->second;
 }
 

@@ -19,23 +19,11 @@ static int check_tier(const struct pf_policy *p, struct pf_error *err)
 static int check_limits(const struct pf_limits *l, struct pf_error *err)
 {
 	const struct pf__limit *size = pf__limit_find("memory"), *time = pf__limit_find("wall_time");
-	char is[32], other[32], needs[32];
+	char is[32], other[32];
 
 	pf__limit_text(size, l->memory, is);
 	if (l->memory < size->min)
 		return pf_fail(err, -EINVAL, "limits.memory is %s; nothing starts with less than 4M", is);
-	if (l->disk >
-	    l->memory /
-		    2) { /* EPERM: no slip of the pen but a limit that cannot be held (cause "boundary") */
-		pf__limit_text(size, l->disk, other);
-		/* 16M as the container tier has it: the other temporary files stand beside the changes */
-		pf__limit_text(size, (l->disk + (16u << 20)) * 2, needs);
-		return pf_fail(
-			err, -EPERM,
-			"limits.disk is %s, but files in memory may take half of limits.memory, which is %s: "
-			"needs --memory %s",
-			other, is, needs);
-	}
 	if (l->wall_ms && l->idle_ms > l->wall_ms) {
 		pf__limit_text(time, l->idle_ms, is);
 		pf__limit_text(time, l->wall_ms, other);
@@ -68,8 +56,22 @@ static int check_require(const struct pf_policy *p, struct pf_error *err)
 	return 0;
 }
 
+/* The host's own accounts are not shown inside: there is nothing that a name could be looked up in. */
+static int check_user_of_host(const struct pf_policy *p, struct pf_error *err)
+{
+	uint64_t ignored;
+
+	if (!p->user || strcmp(p->image, "host") != 0 || strcmp(p->user, "1000") == 0)
+		return 0;
+	if (pf__word_parse(&pf__user_words, p->user, &ignored, err) < 0)
+		pf_wrap(err, "user of the host's own tools");
+	return -EINVAL;
+}
+
 static int check_user(const struct pf_policy *p, struct pf_error *err)
 {
+	if (check_user_of_host(p, err) < 0)
+		return -EINVAL;
 	if (p->capabilities && !p->user_root)
 		return pf_fail(err, -EINVAL,
 			       "capabilities are given, but user is not root, who alone can have them");

@@ -133,7 +133,11 @@ const char *const pf_default_protect[] = {
 	"**/.git/info/attributes",
 	"**/.git/modules/**/hooks",
 	"**/.git/modules/**/config",
+	"**/.git/modules/**/config.worktree",
+	"**/.git/modules/**/commondir",
+	"**/.git/modules/**/info/attributes",
 	"**/.git/worktrees/*/config.worktree",
+	"**/.git/worktrees/*/commondir",
 	".gitmodules",
 
 	/* Run at a commit or a push by the managers of hooks. */

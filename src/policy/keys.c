@@ -58,12 +58,11 @@ static int key_root(struct pf__parse *ps, const struct pf_json *v)
 
 static int key_user(struct pf__parse *ps, const struct pf_json *v)
 {
-	uint64_t value;
-	int r = pf__parse_word(ps, v, &pf__user_words, &value);
+	int r = pf__parse_type(ps, v, PF_JSON_STRING, "\"user\", \"root\" or an account of the image");
 
-	if (r == 0)
-		ps->p->user_root = value != 0;
-	return r;
+	if (r < 0)
+		return r;
+	return pf__user_put(ps->p, v->str.s, ps->err) < 0 ? pf__parse_wrap(ps, v) : 0;
 }
 
 static int one_capability(struct pf__parse *ps, const struct pf_json *v)
@@ -92,13 +91,11 @@ static int key_network(struct pf__parse *ps, const struct pf_json *v)
 
 static int key_image(struct pf__parse *ps, const struct pf_json *v)
 {
-	int r = pf__parse_type(ps, v, PF_JSON_STRING, "\"host\"");
+	int r = pf__parse_type(ps, v, PF_JSON_STRING, "\"host\" or the name or digest of an image");
 
 	if (r < 0)
 		return r;
-	if (strcmp(v->str.s, "host") != 0)
-		return pf__parse_fail(ps, v, "only \"host\" is possible: images are not in this build");
-	return pf__policy_set_string(&ps->p->image, v->str.s) < 0 ? pf__policy_nomem(ps->err) : 0;
+	return pf__image_put(ps->p, v->str.s, ps->err) < 0 ? pf__parse_wrap(ps, v) : 0;
 }
 
 /* For editors, which find docs/policy.schema.json by it. */

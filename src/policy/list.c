@@ -47,11 +47,12 @@ int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to)
 {
 	struct pf_policy p = *from;
 
-	p.image = p.ws_path = p.ws_at = p.cwd = NULL;
+	p.image = p.user = p.ws_path = p.ws_at = p.cwd = NULL;
 	p.tools = p.env = p.mask = p.protect = (struct pf_list){0};
 	p.mounts = NULL;
 	p.mount_count = 0;
 	if (pf__policy_set_string(&p.image, from->image) < 0 ||
+	    pf__policy_set_string(&p.user, from->user) < 0 ||
 	    pf__policy_set_string(&p.ws_path, from->ws_path) < 0 ||
 	    pf__policy_set_string(&p.ws_at, from->ws_at) < 0 ||
 	    pf__policy_set_string(&p.cwd, from->cwd) < 0 || pf_list_copy(&p.tools, &from->tools) < 0 ||
@@ -67,6 +68,7 @@ int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to)
 void pf_policy_free(struct pf_policy *p)
 {
 	free(p->image);
+	free(p->user);
 	free(p->ws_path);
 	free(p->ws_at);
 	free(p->cwd);

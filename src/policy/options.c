@@ -103,7 +103,7 @@ static int ws_split(const char *arg, struct ws_options *o, struct pf_error *err)
 	}
 	o->dir_len = end;
 	if (end == 0)
-		return pf_fail(err, -EINVAL, "names no directory: DIR[:ro|:cow][:path=/PLACE]");
+		return pf_fail(err, -EINVAL, "names no directory: DIR[:ro|:cow|:rw|:rw,live][:path=/PLACE]");
 	if (memmem(arg, end, ":path=", 6))
 		return pf_fail(err, -EINVAL, "the place behind path= may not contain ':'");
 	return 0;
@@ -154,12 +154,12 @@ int pf_policy_add_tools(struct pf_policy *p, const char *dir, struct pf_error *e
 
 int pf_policy_set_user(struct pf_policy *p, const char *user, struct pf_error *err)
 {
-	uint64_t value;
+	return pf__user_put(p, user, err) < 0 ? pf_wrap(err, "--user") : 0;
+}
 
-	if (pf__word_parse(&pf__user_words, user, &value, err) < 0)
-		return pf_wrap(err, "--user");
-	p->user_root = value != 0;
-	return 0;
+int pf_policy_set_image(struct pf_policy *p, const char *image, struct pf_error *err)
+{
+	return pf__image_put(p, image, err) < 0 ? pf_wrap(err, "--image") : 0;
 }
 
 int pf_policy_set_tier(struct pf_policy *p, const char *tier, struct pf_error *err)

@@ -70,7 +70,19 @@ struct pf_limits {
 	uint32_t written; /* PF_LIMIT_* that the user wrote: a host that cannot hold one gives `boundary` */
 };
 
-enum pf_ws_mode { PF_WS_NONE, PF_WS_RO, PF_WS_COW };
+enum pf_ws_mode {
+	PF_WS_NONE,
+	PF_WS_RO,
+	PF_WS_COW,  /* writes stay in the sandbox and become a change set */
+	PF_WS_RW,   /* the same, and applied after every exec */
+	PF_WS_LIVE, /* the directory itself */
+};
+/* Do writes go to a layer of the sandbox's own? */
+static inline bool pf_ws_has_upper(enum pf_ws_mode mode)
+{
+	return mode == PF_WS_COW || mode == PF_WS_RW;
+}
+
 enum pf_tier_ask { PF_TIER_AUTO, PF_TIER_CONTAINER, PF_TIER_SENTRY, PF_TIER_MICROVM };
 
 struct pf_mount {
@@ -83,15 +95,17 @@ struct pf_policy {
 	struct pf_limits limits;
 	bool root_cow;
 	bool user_root;
-	uint64_t capabilities;		/* bit mask by CAP_ number */
-	char *image;			/* "host" */
-	struct pf_list tools;		/* cleaned absolute paths */
-	struct pf_list env;		/* "K=V", order of first mention, later value wins */
-	char *ws_path;			/* as the user gave it; NULL: none */
-	char *ws_at;			/* where it appears inside; NULL: its own absolute path */
+	char *user;	       /* of an image: "NAME", "UID", with or without ":GROUP" or ":GID"; NULL: as the
+				  image says if that is not root, else uid 1000 */
+	uint64_t capabilities; /* bit mask by CAP_ number */
+	char *image;	       /* "host", a name or a digest */
+	struct pf_list tools;  /* cleaned absolute paths */
+	struct pf_list env;    /* "K=V", order of first mention, later value wins */
+	char *ws_path;	       /* as the user gave it; NULL: none */
+	char *ws_at;	       /* where it appears inside; NULL: its own absolute path */
 	enum pf_ws_mode ws_mode;	/* PF_WS_NONE exactly while ws_path is NULL */
 	enum pf_ws_mode ws_mode_wanted; /* of a workspace that is named later: a document may say "ro" and
-					   leave the path to the command line. RO or COW, never NONE */
+					   leave the path to the command line; never NONE */
 	struct pf_mount *mounts;
 	size_t mount_count;
 	struct pf_list mask; /* secrets.mask */
@@ -104,10 +118,10 @@ int pf_policy_defaults(struct pf_policy *p, struct pf_error *err);
 int pf_policy_parse(struct pf_policy *p, const char *text, size_t n, const char *name, struct pf_error *err);
 int pf_policy_load(struct pf_policy *p, const char *path,
 		   struct pf_error *err); /* reads at most 1 MiB; "-" is stdin */
-/* Contradictions that show only in the whole: capabilities without user root, memory under 4 MiB, disk above
- * what memory allows ("needs --memory 2080M"), mounts or a workspace over /proc, /dev, /sys, / or each other,
- * min_tier above tier, idle_time longer than wall_time, output_inline above output. Call after the command
- * line was applied. -EINVAL; -EPERM for disk, a limit that nothing could hold (cause "boundary"). */
+/* Contradictions that show only in the whole: capabilities without user root, memory under 4 MiB,
+ * mounts or a workspace over /proc, /dev, /sys, / or each other, min_tier above tier, idle_time longer than
+ * wall_time, output_inline above output. Call after the command line was applied. -EINVAL. Whether a limit
+ * can be held is the tier's to say. */
 int pf_policy_check(const struct pf_policy *p, struct pf_error *err);
 /* The part of it about places, once more, for a workspace whose path is relative or has links: at is where it
  * really appears inside (absolute, cleaned). pf_policy_check() judges the spelling only. */
@@ -123,19 +137,20 @@ void pf_policy_free(struct pf_policy *p);
 /* For the command line: each is one option's effect. */
 int pf_policy_set_env(struct pf_policy *p, const char *kv,
 		      struct pf_error *err); /* K=V, or K: copied from the caller's environment */
-int pf_policy_set_workspace(
-	struct pf_policy *p, const char *arg,
-	struct pf_error *err); /* DIR[:ro|:cow][:path=P]; rw and rw,live are refused by name */
+int pf_policy_set_workspace(struct pf_policy *p, const char *arg,
+			    struct pf_error *err); /* DIR[:ro|:cow|:rw|:rw,live][:path=P] */
 int pf_policy_add_tools(struct pf_policy *p, const char *dir, struct pf_error *err);
 int pf_policy_set_user(struct pf_policy *p, const char *user,
-		       struct pf_error *err); /* user | 1000 | root | 0 */
+		       struct pf_error *err); /* user | root | 0 | NAME[:GROUP] */
+int pf_policy_set_image(struct pf_policy *p, const char *image, struct pf_error *err);
 int pf_policy_set_tier(struct pf_policy *p, const char *tier, struct pf_error *err);
 /* one limit by the name of its option or key: memory cpus processes timeout|wall_time idle-timeout|idle_time
  * output-limit|output disk open-files */
 int pf_policy_set_limit(struct pf_policy *p, const char *name, const char *value, struct pf_error *err);
 
-const char *pf_tier_name(enum pf_tier_ask t); /* "container" */
-extern const char *const pf_default_mask[];   /* NULL-terminated */
+const char *pf_ws_mode_name(enum pf_ws_mode m); /* "rw,live"; "" for none */
+const char *pf_tier_name(enum pf_tier_ask t);	/* "container" */
+extern const char *const pf_default_mask[];	/* NULL-terminated */
 extern const char *const pf_default_protect[];
 
 #endif

@@ -135,7 +135,7 @@ static int print(const struct pf_policy *p, unsigned indent, const char *ws_path
 	pf_jsonw_kstr(&w, "root", pf__word_name(&pf__root_words, p->root_cow));
 	pf_jsonw_kstr(&w, "image", p->image);
 	print_list(&w, "tools", &p->tools);
-	pf_jsonw_kstr(&w, "user", pf__word_name(&pf__user_words, p->user_root));
+	pf_jsonw_kstr(&w, "user", p->user ? p->user : pf__word_name(&pf__user_words, p->user_root));
 	print_caps(&w, p->capabilities);
 	print_env(&w, &p->env);
 	print_workspace(&w, p, ws_path);

@@ -46,14 +46,23 @@ static const struct pf__word caps[] = {
 };
 const struct pf__words pf__cap_words = WORDS(caps);
 
-static const struct pf__word users[] = {{"user", 0}, {"root", 1}, {"1000", 0}, {"0", 1}};
+static const struct pf__word users[] = {{"user", 0}, {"root", 1}};
 const struct pf__words pf__user_words = WORDS(users);
 
 static const struct pf__word roots[] = {{"ro", 0}, {"cow", 1}};
 const struct pf__words pf__root_words = WORDS(roots);
 
-static const struct pf__word modes[] = {{"ro", PF_WS_RO}, {"cow", PF_WS_COW}};
+static const struct pf__word modes[] = {
+	{"ro", PF_WS_RO}, {"cow", PF_WS_COW}, {"rw", PF_WS_RW}, {"rw,live", PF_WS_LIVE}};
 const struct pf__words pf__mode_words = WORDS(modes);
+
+const char *pf_ws_mode_name(enum pf_ws_mode m)
+{
+	for (size_t i = 0; i < PF_ARRAY_SIZE(modes); i++)
+		if (modes[i].value == m)
+			return modes[i].name;
+	return "";
+}
 
 const char *pf__shown(const char *s, char out[PF__SHOWN_MAX])
 {
@@ -134,17 +143,11 @@ const char *pf__word_name(const struct pf__words *words, uint64_t value)
 	return NULL;
 }
 
-/* rw is refused by its name, because many tools have it and it must not be taken for a misspelled ro. */
 int pf__mode_parse(const char *text, enum pf_ws_mode *mode, struct pf_error *err)
 {
-	char shown[PF__SHOWN_MAX];
 	uint64_t value;
-	int r;
+	int r = pf__word_parse(&pf__mode_words, text, &value, err);
 
-	if (strcmp(text, "rw") == 0 || strcmp(text, "rw,live") == 0)
-		return pf_fail(err, -EINVAL, "mode %s is not in this build: use cow and `pinfold apply`",
-			       pf__shown(text, shown));
-	r = pf__word_parse(&pf__mode_words, text, &value, err);
 	if (r == 0)
 		*mode = (enum pf_ws_mode)value;
 	return r;

@@ -26,6 +26,8 @@ enum pf_msg_type {
 	PF_MSG_CANCEL = 6, /* body: u32 exec. A prepared launcher is not wanted any more */
 	PF_MSG_REAP = 7,   /* body: u32 exec. Without cgroups: kill everything but init and waiting launchers,
 			      answer REAPED */
+	PF_MSG_RULES = 8,  /* no body. The workspace is another mount: make the Landlock rules anew, and
+			      replace  waiting launchers, which have the old ones */
 	/* init to host */
 	PF_MSG_WELCOME = 32,
 	PF_MSG_READY = 33,

@@ -40,6 +40,12 @@ static int set_user(struct pf_policy *p, const char *name, const char *value, st
 	return pf_policy_set_user(p, value, err);
 }
 
+static int set_image(struct pf_policy *p, const char *name, const char *value, struct pf_error *err)
+{
+	(void)name;
+	return pf_policy_set_image(p, value, err);
+}
+
 /* The directory is one of the inside, so it cannot be looked at here: only its form is checked. */
 static int set_cwd(struct pf_policy *p, const char *name, const char *value, struct pf_error *err)
 {
@@ -81,13 +87,15 @@ static int set_require(struct pf_policy *p, const char *name, const char *value,
 
 const struct pf_policy_opt pf_policy_opts[] = {
 	{"tier", 0, "TIER", "how strong the wall is: auto, container", set_tier},
-	{"workspace", 0, "DIR[:ro|:cow][:path=P]", "your directory inside; cow (default) keeps changes apart",
-	 set_workspace},
+	{"image", 0, "NAME", "the root: an image by name or digest, or host (default): the host's own tools",
+	 set_image},
+	{"workspace", 0, "DIR[:ro|:cow|:rw|:rw,live][:path=P]",
+	 "your directory inside; cow (default) keeps changes apart", set_workspace},
 	{"tools", 0, "DIR", "a tool tree, read-only at its own path, its bin on PATH (again for more)",
 	 add_tools},
 	{"env", 'e', "NAME[=VALUE]", "an environment variable; without =VALUE the caller's own", set_env},
 	{"cwd", 'w', "DIR", "where the command starts (workspace, else HOME)", set_cwd},
-	{"user", 'u', "USER", "user (default) or root: uid 0 of a user namespace, without capabilities",
+	{"user", 'u', "USER", "user (default), root (uid 0 of the sandbox alone), or an account of the image",
 	 set_user},
 	{"require", 0, "WHAT[,WHAT]",
 	 "refuse to run unless proved: limits userns netns seccomp landlock cgroup ...", set_require},

@@ -22,6 +22,11 @@ struct pf_exec *pf__exec_find(struct pf_sandbox *s, uint32_t id)
 	return NULL;
 }
 
+void pf__exec_name(const struct pf_exec *e, char out[40])
+{
+	snprintf(out, 40, "%.20s.%u", e->box->id, e->id);
+}
+
 static int broken(const struct pf_sandbox *s, struct pf_error *err)
 {
 	return pf_fail(err, s->broken.code, "the sandbox is broken: %s", s->broken.msg);
@@ -74,8 +79,7 @@ int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned s
 	e->stdin_open = want_stdin || tty;
 	e->err_eof = false;
 	pf_result_init(&e->result);
-	pf__keep_init(&e->out, (size_t)s->policy->limits.output_inline);
-	pf__keep_init(&e->err, (size_t)s->policy->limits.output_inline);
+	pf__output_init(e);
 	r = s->tier->exec_create(s->box, e->id, err);
 	if (r == 0)
 		r = open_streams(s, e, err);
@@ -96,108 +100,27 @@ int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned s
 
 /* --- START ------------------------------------------------------------------------------ */
 
-/* The environment: nothing of the host's; then the policy's; then the call's (DESIGN section 7). Later ones
- * win. */
-struct env {
-	char **items;
-	size_t count;
-	bool failed;
-};
-
-static void put_env(struct env *env, const char *kv)
-{
-	size_t n = strcspn(kv, "=") + 1, i;
-	char *copy = strdup(kv), **more;
-
-	for (i = 0; copy && i < env->count; i++)
-		if (strncmp(env->items[i], kv, n) == 0) {
-			free(env->items[i]);
-			env->items[i] = copy;
-			return;
-		}
-	more = copy ? realloc(env->items, (env->count + 2) * sizeof(*more)) : NULL;
-	if (!more) {
-		free(copy);
-		env->failed = true;
-		return;
-	}
-	env->items = more;
-	more[env->count++] = copy;
-	more[env->count] = NULL;
-}
-
-static void put_envf(struct env *env, const char *key, const char *value, const char *more)
-{
-	PF_AUTO_FREE char *kv = NULL;
-
-	if (asprintf(&kv, "%s=%s%s", key, value, more) < 0)
-		env->failed = true;
-	else
-		put_env(env, kv);
-}
-
-static void make_env(const struct pf_sandbox *s, const struct pf_exec_options *o, struct env *env)
-{
-	const char *system = s->policy->user_root
-				     ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-				     : "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games";
-	PF_AUTO_FREE char *tools = NULL;
-	const char *const *k;
-	size_t i;
-
-	if (s->box->tools_path && asprintf(&tools, "%s:", s->box->tools_path) < 0)
-		env->failed = true;
-	put_envf(env, "PATH", tools ? tools : "", system);
-	put_envf(env, "HOME", s->box->home, "");
-	put_envf(env, "USER", s->box->user, "");
-	put_env(env, "LANG=C.UTF-8");
-	if (o->tty)
-		put_envf(env, "TERM", getenv("TERM") && *getenv("TERM") ? getenv("TERM") : "xterm", "");
-	for (i = 0; i < s->policy->env.count; i++)
-		put_env(env, s->policy->env.items[i]);
-	for (k = o->env; k && *k; k++)
-		put_env(env, *k);
-}
-
-static void free_env(struct env *env)
-{
-	size_t i;
-
-	for (i = 0; i < env->count; i++)
-		free(env->items[i]);
-	free(env->items);
-}
-
-static const char *start_directory(const struct pf_sandbox *s, const struct pf_exec_options *o)
-{
-	if (o->cwd)
-		return o->cwd;
-	if (s->policy->cwd)
-		return s->policy->cwd;
-	return s->box->workspace_at ? s->box->workspace_at : s->box->home;
-}
-
 static int encode_start(struct pf_exec *e, const struct pf_exec_options *o, struct pf_error *err)
 {
 	const struct pf_sandbox *s = e->box;
 	struct pf_msg_start m = {
 		.exec = e->id, .op = e->op, .umask = 022, .nofile = s->policy->limits.open_files};
-	struct env env = {0};
-	int r;
+	struct pf_list env = {0};
+	int r = pf__command_env(s, o, &env);
 
-	make_env(s, o, &env);
 	m.argv.strings = (char **)(uintptr_t)o->argv;
 	while (o->argv[m.argv.count])
 		m.argv.count++;
 	m.env = (struct pf_strs){(uint32_t)env.count, env.items};
-	m.cwd = (char *)(uintptr_t)start_directory(s, o);
+	m.cwd = (char *)(uintptr_t)pf__command_cwd(s, o);
 	e->cwd = strdup(m.cwd);
 	if (s->tier->exec_separate(s->box))
 		m.last = e->last = o->last != 0;
 	else
 		m.nproc = s->policy->limits.processes;
-	r = env.failed ? -ENOMEM : pf_msg_start_put(&e->start, &m);
-	free_env(&env);
+	if (r == 0)
+		r = pf_msg_start_put(&e->start, &m);
+	pf_list_free(&env);
 	if (r == 0 && e->start.len > PF_CONTROL_MAX - 64)
 		r = -E2BIG;
 	return r < 0 ? pf_fail(err, r,
@@ -215,6 +138,7 @@ static void take_options(struct pf_exec *e, const struct pf_exec_options *o)
 	e->wall_ms = o->wall_ms ? o->wall_ms : l->wall_ms;
 	e->idle_ms = o->idle_ms ? o->idle_ms : l->idle_ms;
 	e->output_limit = l->output;
+	e->spool.off = o->inline_only || e->op != PF_OP_EXEC;
 	pf_result_argv(&e->result, o->argv);
 }
 
@@ -306,13 +230,22 @@ int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_opt
 int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_exec **out,
 		  struct pf_error *err)
 {
-	return pf__exec_start_op(s, PF_OP_EXEC, o, out, err);
+	PF_AUTO_FREE const char **words = NULL;
+	struct pf_exec_options with = *o;
+	int r = pf__command_words(s, o, &words, err);
+
+	if (r < 0)
+		return r;
+	with.argv = words;
+	return pf__exec_start_op(s, PF_OP_EXEC, &with, out, err);
 }
 
 int pf__exec_go(struct pf_exec *e, struct pf_error *err)
 {
 	int r;
 
+	if (!(e->box->policy->ws_mode == PF_WS_RW ? e->box->rw_dirty : e->box->used))
+		e->box->tier->begin(e->box->box);
 	/* what was proved is this launcher, and no other that init may have in its place by now */
 	for (unsigned i = 0; i < 4; i++)
 		e->start.data[e->start.len - 4 + i] = (char)(e->inside.ready.pid >> (8 * i));
@@ -321,6 +254,7 @@ int pf__exec_go(struct pf_exec *e, struct pf_error *err)
 	if (r < 0)
 		return pf_fail(err, r, "cannot start the command");
 	e->state = PF_EXEC_STARTING;
+	e->box->used = e->box->rw_dirty = true;
 	if (!e->started_ns) /* else its first launcher died; the clock goes on, or init could stop it for ever
 			     */
 		e->started_ns = e->last_byte_ns = pf_now_ns();
@@ -484,8 +418,7 @@ void pf_exec_end(struct pf_exec *e)
 	s->stale[s->stale_count++] = e->id;
 	pf_buf_free(&e->start);
 	free(e->cwd);
-	pf__keep_free(&e->out);
-	pf__keep_free(&e->err);
+	pf__output_free(e);
 	free(e->inside.mem);
 	free(e->outside.cgroup);
 	free(e->outside.root_fs);

@@ -57,16 +57,13 @@ static void take_common(struct pf_exec *e)
 {
 	struct pf_result *r = &e->result;
 
-	snprintf(r->id, sizeof(r->id), "%.20s.%u", e->box->id, e->id);
-	r->out_bytes = e->out.total;
-	r->err_bytes = e->err.total;
-	pf__keep_take(&e->out, &r->out, &r->truncated);
-	pf__keep_take(&e->err, &r->err, &r->truncated);
+	pf__exec_name(e, r->id);
+	pf__output_end(e);
 	if (!e->ended_ns)
 		e->ended_ns = pf_now_ns();
 	stamp(e);
 	take_receipt(e);
-	r->has_changes = e->box->policy->ws_path && e->box->policy->ws_mode == PF_WS_COW;
+	r->has_changes = pf_ws_has_upper(e->box->policy->ws_mode);
 }
 
 static void take_usage(struct pf_exec *e)
@@ -106,7 +103,7 @@ static enum pf_cause take_events(struct pf_exec *e, bool unsuccessful)
 	e->box->tier->events(e->box->box, e->id, &now);
 	oom = grown(e->before.oom, now.oom);
 	pids = grown(e->before.pids, now.pids);
-	disk = now.disk > 0;
+	disk = now.disk > 0 || e->disk_full;
 	if (oom)
 		pf_result_hit(&e->result, "oom", oom);
 	if (pids)
@@ -154,6 +151,7 @@ void pf__finish(struct pf_exec *e)
 	take_usage(e);
 	take_common(e);
 	e->state = PF_EXEC_DONE;
+	pf__rw_ended(e);
 }
 
 void pf__finish_refused(struct pf_exec *e, enum pf_cause cause, const struct pf_error *why)
@@ -169,6 +167,7 @@ void pf__finish_refused(struct pf_exec *e, enum pf_cause cause, const struct pf_
 		r->error = strdup(why->msg);
 	take_common(e);
 	e->state = PF_EXEC_DONE;
+	pf__rw_ended(e);
 }
 
 /* As a shell answers: 127 for a command that is not there, 126 for one that cannot be started. */
@@ -189,12 +188,20 @@ int pf__finish_start_failed(struct pf_exec *e, int err_no, uint8_t step)
 		pf__finish_refused(e, PF_CAUSE_ERROR, &why);
 		return 0;
 	}
-	pf_fail(&why, -err_no, step == PF_STEP_LOOKUP ? "command not found: %s" : "cannot execute %s: %s",
-		name, strerror(err_no));
+	if (e->box->image.dir && (err_no == EIO || err_no == EUCLEAN))
+		pf_fail(&why, -err_no,
+			"cannot execute %s: %s; `pinfold image inspect --verify %s` tells whether the image "
+			"is damaged",
+			name, strerror(err_no), e->box->policy->image);
+	else
+		pf_fail(&why, -err_no,
+			step == PF_STEP_LOOKUP ? "command not found: %s" : "cannot execute %s: %s", name,
+			strerror(err_no));
 	r->cause = PF_CAUSE_EXITED;
 	r->exit_code = step == PF_STEP_LOOKUP ? 127 : 126;
 	r->error = strdup(why.msg);
 	take_common(e);
 	e->state = PF_EXEC_DONE;
+	pf__rw_ended(e);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "sandbox/sandbox.h"
 
 void pf__keep_init(struct pf_keep *k, size_t inline_limit)
@@ -47,20 +48,60 @@ void pf__keep_add(struct pf_keep *k, const void *p, size_t n)
 		add_tail(k, (const char *)p + room, n - room);
 }
 
-int pf__keep_take(struct pf_keep *k, struct pf_buf *out, bool *truncated)
+/* What is in memory, in its order. */
+static size_t tail_first(const struct pf_keep *k)
 {
-	uint64_t left_out = k->total - k->head.len - k->ring_len;
-	size_t first;
+	return k->ring_len < k->half ? 0 : k->ring_at;
+}
 
-	pf_buf_add(out, k->head.data ? k->head.data : "", k->head.len);
-	if (left_out) {
-		*truncated = true;
-		pf_buf_addf(out, "\n[pinfold: %llu bytes left out here]\n", (unsigned long long)left_out);
+bool pf__keep_pieces(const struct pf_keep *k, const char *pieces[3], size_t lengths[3])
+{
+	size_t first = tail_first(k);
+
+	pieces[0] = k->head.data ? k->head.data : "";
+	lengths[0] = k->head.len;
+	pieces[1] = k->ring ? k->ring + first : "";
+	lengths[1] = k->ring_len - first;
+	pieces[2] = k->ring ? k->ring : "";
+	lengths[2] = first;
+	return k->total == k->head.len + k->ring_len;
+}
+
+/* Characters that the cut went through are left out whole: text stays text. */
+static size_t half_character(const char *const pieces[3], const size_t lengths[3])
+{
+	size_t n = 0;
+
+	for (unsigned i = 1; i < 3; i++)
+		for (size_t k = 0; k < lengths[i]; k++, n++)
+			if (n == 3 || ((unsigned char)pieces[i][k] & 0xc0) != 0x80)
+				return n;
+	return n;
+}
+
+bool pf__keep_take(struct pf_keep *k, uint64_t beyond, const char *where, struct pf_buf *out)
+{
+	const char *pieces[3];
+	size_t lengths[3], skip;
+	uint64_t left_out;
+
+	if (pf__keep_pieces(k, pieces, lengths) && !beyond) {
+		for (unsigned i = 0; i < 3; i++)
+			pf_buf_add(out, pieces[i], lengths[i]);
+		return out->failed;
 	}
-	if (k->ring_len) {
-		first = k->ring_len < k->half ? 0 : k->ring_at;
-		pf_buf_add(out, k->ring + first, k->ring_len - first);
-		pf_buf_add(out, k->ring, first);
+	left_out = k->total - k->head.len - k->ring_len + beyond;
+	lengths[0] = pf_utf8_whole(pieces[0], lengths[0]);
+	skip = half_character(pieces, lengths);
+	left_out += k->head.len - lengths[0] + skip;
+	pf_buf_add(out, pieces[0], lengths[0]);
+	pf_buf_addf(out, "\n[pinfold: %llu bytes left out here%s]\n", (unsigned long long)left_out, where);
+	for (unsigned i = 1; i < 3; i++) {
+		size_t less = skip < lengths[i] ? skip : lengths[i];
+
+		if (lengths[i] > less)
+			pf_buf_add(out, pieces[i] + less, lengths[i] - less);
+		skip -= less;
 	}
-	return out->failed ? -ENOMEM : 0;
+	return true;
 }

@@ -128,8 +128,10 @@ static void fill_live(struct pf_live *l, const char *id, struct entry *e)
 	l->pid = e->meta.pid;
 	memcpy(l->started, e->meta.started, sizeof(l->started));
 	memcpy(l->tier, e->meta.tier, sizeof(l->tier));
+	memcpy(l->mode, e->meta.mode, sizeof(l->mode));
 	l->workspace = pf_take_ptr(e->meta.workspace);
 	l->command = pf_take_ptr(e->meta.command);
+	l->image = pf_take_ptr(e->meta.image);
 }
 
 int pf_live_list(const struct pf_dirs *d, struct pf_live **out, size_t *count, struct pf_error *err)
@@ -173,11 +175,34 @@ int pf_live_list(const struct pf_dirs *d, struct pf_live **out, size_t *count, s
 	return 0;
 }
 
+int pf_live_none_within(const struct pf_dirs *d, const char *workspace, struct pf_error *err)
+{
+	struct pf_live *list = NULL;
+	size_t count = 0, i;
+	int r = pf_live_list(d, &list, &count, err);
+
+	for (i = 0; r == 0 && i < count; i++) {
+		const char *at = list[i].workspace;
+
+		if (!list[i].alive || strcmp(list[i].mode, "rw,live") != 0 || !at)
+			continue;
+		if (pf_path_within(at, workspace) || pf_path_within(workspace, at))
+			r = pf_fail(
+				err, -EBUSY,
+				"sandbox %s (pid %ld) works in '%s' itself (rw,live), where it could change "
+				"what is being applied: wait until it has ended",
+				list[i].id, list[i].pid, at);
+	}
+	pf_live_free(list, count);
+	return r;
+}
+
 void pf_live_free(struct pf_live *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		free(list[i].workspace);
 		free(list[i].command);
+		free(list[i].image);
 	}
 	free(list);
 }

@@ -81,6 +81,8 @@ static int take_line(struct pf_meta *m, const char *key, size_t key_len, char **
 #define IS(name) (key_len == sizeof(name) - 1 && memcmp(key, name, key_len) == 0)
 	if (IS("tier"))
 		return set_short(m->tier, sizeof(m->tier), *value);
+	if (IS("mode"))
+		return set_short(m->mode, sizeof(m->mode), *value);
 	if (IS("started"))
 		return set_short(m->started, sizeof(m->started), *value);
 	if (IS("pid")) {
@@ -91,6 +93,8 @@ static int take_line(struct pf_meta *m, const char *key, size_t key_len, char **
 		set_string(&m->workspace, value);
 	} else if (IS("command")) {
 		set_string(&m->command, value);
+	} else if (IS("image")) {
+		set_string(&m->image, value);
 	} else if (IS("scratch")) {
 		return add_scratch(&m->scratch, value);
 	} else if (IS("cgroup") && !strchr(*value, '\n')) {
@@ -130,6 +134,7 @@ void pf_meta_free(struct pf_meta *m)
 {
 	free(m->workspace);
 	free(m->command);
+	free(m->image);
 	pf_buf_free(&m->cgroups);
 	for (size_t i = 0; i < m->scratch.count; i++)
 		free(m->scratch.items[i]);

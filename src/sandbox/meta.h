@@ -14,8 +14,10 @@
 
 struct pf_meta {
 	char tier[16], started[40];
+	char mode[16];		   /* of the workspace: "cow", "rw,live" ...; "" without one */
 	long pid;		   /* 0: unknown */
 	char *workspace, *command; /* or NULL */
+	char *image;		   /* its digest; NULL: the host's own tools */
 	struct pf_buf cgroups;	   /* lines for pf_cgroup_sweep() */
 	struct pf_list scratch;	   /* as written; the sweep checks each */
 };

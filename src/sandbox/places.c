@@ -6,16 +6,10 @@
 #include "sandbox/places.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include "base/cleanup.h"
-#include "base/fd.h"
-#include "base/str.h"
 
 static int join(char out[512], const char *dir, const char *name, struct pf_error *err)
 {
@@ -118,41 +112,12 @@ int pf_dirs_find(const struct pf_places *places, struct pf_dirs *out, struct pf_
 	return r;
 }
 
-/* Open a directory that must be ours alone. */
-static int open_own(const char *path, mode_t forbidden, struct pf_error *err)
-{
-	PF_AUTO_CLOSE int fd = -1;
-	struct stat st;
-	int r;
-
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) {
-		r = pf_mkdir_p(path, 0700);
-		if (r < 0)
-			return pf_fail(err, r, "cannot make %s: %s", path, strerror(-r));
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	}
-	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
-		return pf_fail(err, -ELOOP, "%s must be a directory and no symbolic link", path);
-	if (fd < 0)
-		return pf_fail_errno(err, "cannot open %s", path);
-	if (fstat(fd, &st) < 0)
-		return pf_fail_errno(err, "cannot stat %s", path);
-	if (st.st_uid != geteuid())
-		return pf_fail(err, -EACCES, "%s belongs to uid %u and not to you (%u): it cannot be trusted",
-			       path, (unsigned)st.st_uid, (unsigned)geteuid());
-	if (st.st_mode & forbidden)
-		return pf_fail(err, -EACCES, "%s is open to others (mode %03o): chmod 700 %s", path,
-			       (unsigned)st.st_mode & 0777, path);
-	return pf_take_fd(&fd);
-}
-
 int pf_dirs_changes(const struct pf_dirs *d, struct pf_error *err)
 {
 	char path[520 + 16];
 
 	snprintf(path, sizeof(path), "%s/changes", d->state);
-	return open_own(path, 0022, err);
+	return pf_dir_own(path, 0022, err);
 }
 
 int pf_dirs_scratch(const struct pf_dirs *d, struct pf_error *err)
@@ -160,10 +125,10 @@ int pf_dirs_scratch(const struct pf_dirs *d, struct pf_error *err)
 	char path[520 + 16];
 
 	snprintf(path, sizeof(path), "%s/scratch", d->state);
-	return open_own(path, 0022, err);
+	return pf_dir_own(path, 0022, err);
 }
 
 int pf_dirs_runtime(const struct pf_dirs *d, struct pf_error *err)
 {
-	return open_own(d->runtime, 0077, err);
+	return pf_dir_own(d->runtime, 0077, err);
 }

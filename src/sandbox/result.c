@@ -32,6 +32,22 @@ const char *pf_cause_name(enum pf_cause c)
 	return (size_t)c < PF_ARRAY_SIZE(names) ? names[c] : "error";
 }
 
+const char *pf_applied_name(enum pf_applied_state s)
+{
+	static const char *const names[] = {NULL, "all", "some", "none", "pending"};
+
+	return (size_t)s < PF_ARRAY_SIZE(names) ? names[s] : NULL;
+}
+
+void pf_applied_free(struct pf_applied *a)
+{
+	free(a->why);
+	pf_list_free(&a->conflicts);
+	pf_list_free(&a->held);
+	pf_list_free(&a->notes);
+	*a = (struct pf_applied){0};
+}
+
 void pf_result_init(struct pf_result *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -51,6 +67,11 @@ void pf_result_free(struct pf_result *r)
 	free(r->denials);
 	free(r->error);
 	free(r->changes_note);
+	free(r->whole[0].why);
+	free(r->whole[1].why);
+	free(r->state);
+	pf_applied_free(&r->applied);
+	pf_list_free(&r->secrets);
 	pf_buf_free(&r->out);
 	pf_buf_free(&r->err);
 	pf_receipt_free(&r->receipt);

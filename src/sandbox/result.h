@@ -42,6 +42,31 @@ struct pf_denial {
 	char *target, *rule, *hint;
 };
 
+/* What became of the changes where they were to be applied by themselves (rw, --apply). */
+enum pf_applied_state {
+	PF_APPLIED_NULL, /* that was not asked for */
+	PF_APPLIED_ALL,
+	PF_APPLIED_SOME,    /* what is protected stays as the change set */
+	PF_APPLIED_NONE,    /* all of it does: `why` */
+	PF_APPLIED_PENDING, /* other commands still run: with the end of the last */
+};
+struct pf_applied {
+	enum pf_applied_state state;
+	uint64_t entries;
+	char *why; /* NULL: null */
+	/* "path: reason", paths, "path: what"; bounded. Of unknown origin */
+	struct pf_list conflicts, held, notes;
+};
+const char *pf_applied_name(enum pf_applied_state s); /* "all" */
+struct pf_result;
+/* Which paths of a kept change set may hold a secret, into the result. */
+int pf_result_secrets(struct pf_result *r, int changes_fd, const char *id, struct pf_error *err);
+/* Apply a kept change set as far as nothing holds it back. changes_id: what stays, "" if nothing does. */
+struct pf_dirs;
+void pf_kept_apply(const struct pf_dirs *dirs, int changes_fd, const char *id, struct pf_applied *out,
+		   char changes_id[40]);
+void pf_applied_free(struct pf_applied *a);
+
 struct pf_result {
 	char id[40];
 	struct pf_list argv;
@@ -56,8 +81,15 @@ struct pf_result {
 	struct pf_buf out, err;	       /* inline output, head and tail (keep.c) */
 	uint64_t out_bytes, err_bytes; /* what the command wrote */
 	bool truncated;
-	char started_at[40];			     /* RFC 3339 UTC, milliseconds; "" : null */
-	int64_t duration_ms;			     /* -1: null */
+	struct pf_whole {
+		bool cut;	/* what is inline is not all */
+		bool kept;	/* there is a file with all that was within limits.output (outputs.h) */
+		uint64_t bytes; /* of that */
+		char *why;	/* it could not be kept; else NULL */
+	} whole[2];		/* stdout, stderr */
+	char *state;		/* the state directory that has them; NULL: none is kept */
+	char started_at[40];	/* RFC 3339 UTC, milliseconds; "" : null */
+	int64_t duration_ms;	/* -1: null */
 	int64_t cpu_ms, peak_memory, processes_peak; /* -1: null */
 	const char *usage_source;		     /* "cgroup" "rusage"; NULL: null */
 	bool has_changes;			     /* a cow workspace was there */
@@ -65,6 +97,8 @@ struct pf_result {
 	uint64_t added, modified, deleted;
 	bool incomplete;    /* the change set lacks something; changes_note says what */
 	char *changes_note; /* NULL: null */
+	struct pf_applied applied;
+	struct pf_list secrets; /* paths in the changes whose content may be secret */
 	struct pf_receipt receipt;
 };
 

@@ -2,9 +2,10 @@
 /*
  * A result as the JSON object of docs/result.schema.json. Every field is always written; what is not
  * known is null. What cannot happen in this build (no egress, no redaction) is an empty list, since
- * nothing of it happened; what nobody looked for (secrets in the changes) is null.
+ * nothing of it happened; what nobody looked for is null.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/str.h"
@@ -100,6 +101,38 @@ static void write_usage(const struct pf_result *r, struct pf_jsonw *w)
 	pf_jsonw_end(w, '}');
 }
 
+/* Names of files may be any bytes: what is no UTF-8 is made printable, as for a terminal. */
+static void write_names(struct pf_jsonw *w, const char *key, const struct pf_list *l)
+{
+	pf_jsonw_key(w, key);
+	pf_jsonw_begin(w, '[');
+	for (size_t i = 0; i < l->count; i++) {
+		char text[8192];
+
+		pf_printable(l->items[i], strlen(l->items[i]), text, sizeof(text));
+		pf_jsonw_str(w, text);
+	}
+	pf_jsonw_end(w, ']');
+}
+
+static void write_applied(const struct pf_applied *a, struct pf_jsonw *w)
+{
+	pf_jsonw_key(w, "applied");
+	if (a->state == PF_APPLIED_NULL) {
+		pf_jsonw_null(w);
+		return;
+	}
+	pf_jsonw_begin(w, '{');
+	pf_jsonw_kstr(w, "state", pf_applied_name(a->state));
+	pf_jsonw_key(w, "entries");
+	pf_jsonw_uint(w, a->entries);
+	kstr_or_null(w, "why", a->why);
+	write_names(w, "conflicts", &a->conflicts);
+	write_names(w, "protected", &a->held);
+	write_names(w, "notes", &a->notes);
+	pf_jsonw_end(w, '}');
+}
+
 static void write_changes(const struct pf_result *r, struct pf_jsonw *w)
 {
 	pf_jsonw_key(w, "changes");
@@ -117,6 +150,7 @@ static void write_changes(const struct pf_result *r, struct pf_jsonw *w)
 	pf_jsonw_uint(w, r->deleted);
 	pf_jsonw_kbool(w, "incomplete", r->incomplete);
 	kstr_or_null(w, "note", r->changes_note);
+	write_applied(&r->applied, w);
 	pf_jsonw_end(w, '}');
 }
 
@@ -140,7 +174,10 @@ int pf_result_json(const struct pf_result *r, unsigned indent, struct pf_buf *ou
 	kint_or_null(&w, "duration_ms", r->duration_ms);
 	write_usage(r, &w);
 	write_changes(r, &w);
-	pf_jsonw_knull(&w, "secrets_in_changes");
+	if (r->has_changes)
+		write_names(&w, "secrets_in_changes", &r->secrets);
+	else
+		pf_jsonw_knull(&w, "secrets_in_changes");
 	empty_list(&w, "connections");
 	empty_list(&w, "redactions");
 	kstr_or_null(&w, "policy", r->receipt.policy);

@@ -222,6 +222,16 @@ static void write_gaps(struct pf_jsonw *w, const struct pf_receipt *r)
 		pf_jsonw_end(w, '}');
 	}
 	pf_jsonw_end(w, ']');
+	pf_jsonw_key(w, "workspace");
+	if (r->ws_mode) {
+		pf_jsonw_begin(w, '{');
+		pf_jsonw_kstr(w, "mode", r->ws_mode);
+		kstr_or_null(w, "upper", r->ws_upper);
+		pf_jsonw_kstr(w, "lower", r->ws_lower);
+		pf_jsonw_end(w, '}');
+	} else {
+		pf_jsonw_null(w);
+	}
 	pf_jsonw_key(w, "unprotected");
 	pf_jsonw_begin(w, '[');
 	for (size_t i = 0; i < r->unprotected.count; i++)
@@ -261,6 +271,8 @@ void pf__receipt_json(const struct pf_receipt *r, struct pf_jsonw *w)
 	pf_jsonw_kbool(w, "scoped", r->landlock_scoped);
 	pf_jsonw_end(w, '}');
 	kstr_or_null(w, "image", r->image);
+	kstr_or_null(w, "image_by", r->image_by);
+	kstr_or_null(w, "image_owners", r->image_owners);
 	kstr_or_null(w, "policy", r->policy);
 	pf_jsonw_kstr(w, "init_uid", r->init_uid);
 	pf_jsonw_kstr(w, "limits_by", r->limits_by);

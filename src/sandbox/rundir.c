@@ -73,6 +73,10 @@ int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 		pf_meta_add(&lines, "workspace", real);
 	else if (s->policy->ws_path)
 		pf_meta_add(&lines, "workspace", s->policy->ws_path);
+	if (s->policy->ws_path)
+		pf_meta_add(&lines, "mode", pf_ws_mode_name(s->policy->ws_mode));
+	if (s->image.dir)
+		pf_meta_add(&lines, "image", s->image.digest);
 	if (s->box->command)
 		pf_meta_add(&lines, "command", s->box->command);
 	s->tier->describe(s->box, &lines);

@@ -14,6 +14,7 @@
 #include "base/san.h"
 #include "base/str.h"
 #include "linux/seccomp.h"
+#include "sandbox/outputs.h"
 
 static struct pf_policy *copy_policy(const struct pf_policy *p, struct pf_error *err)
 {
@@ -39,21 +40,57 @@ static int send_hello(struct pf_sandbox *s, struct pf_error *err)
 	return r < 0 ? pf_fail(err, r, "cannot greet pinfold-init") : 0;
 }
 
-static int build(struct pf_sandbox *s, struct pf_error *err)
+struct pf_box_spec pf__sandbox_spec(const struct pf_sandbox *s)
 {
-	struct pf_box_spec spec = {.id = s->id, .policy = s->policy, .dirs = &s->dirs, .breaks = s->breaks};
-	int r;
+	return (struct pf_box_spec){.id = s->id,
+				    .policy = s->policy,
+				    .image = s->image.dir ? &s->image : NULL,
+				    .dirs = &s->dirs,
+				    .progress = s->progress,
+				    .breaks = s->breaks};
+}
 
-	if ((r = pf_tier_choose(s->policy, &s->tier, s->why, err)) < 0 || (r = pf__rundir_make(s, err)) < 0 ||
-	    (r = s->tier->create(&spec, &s->box, err)) < 0)
+/* The wall, and init greeted behind it. */
+static int stand(struct pf_sandbox *s, const struct pf_box_spec *spec, struct pf_error *err)
+{
+	int r = s->tier->create(spec, &s->box, err);
+
+	if (r < 0)
 		return r;
 	s->box->receipt.why = s->why;
 	s->conn = pf_conn_new(pf_take_fd(&s->box->sock), &pf__conn_ops, s);
 	if (!s->conn)
 		return pf_fail(err, -ENOMEM, "out of memory");
-	if ((r = send_hello(s, err)) < 0 || (r = pf__rundir_describe(s, err)) < 0)
+	if ((r = send_hello(s, err)) < 0) { /* the tier may know why nobody is there to be greeted */
+		int why = s->tier->settle(s->box, err);
+
+		return why < 0 ? why : r;
+	}
+	if ((r = pf__rundir_describe(s, err)) < 0)
 		return r;
 	return s->tier->settle(s->box, err);
+}
+
+static int build(struct pf_sandbox *s, struct pf_error *err)
+{
+	struct pf_box_spec spec;
+	int r;
+
+	if ((r = pf_tier_choose(s->policy, &s->tier, s->why, err)) < 0 || (r = pf__image_take(s, err)) < 0 ||
+	    (r = pf__rundir_make(s, err)) < 0)
+		return r;
+	spec = pf__sandbox_spec(s);
+	r = stand(s, &spec, err);
+	if (r < 0 && s->box && s->tier->confirm(s->box, &spec, NULL) > 0) {
+		/* it failed over what an outdated index said of the workspace, which is known now */
+		pf_conn_free(s->conn);
+		s->tier->destroy(s->box);
+		s->conn = NULL;
+		s->box = NULL;
+		r = stand(s, &spec, err);
+	}
+	s->looking = r == 0 && !s->tier->look(s->box);
+	return r;
 }
 
 int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *places, struct pf_sandbox **out,
@@ -69,7 +106,8 @@ int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *pl
 	}
 	if (!s)
 		return pf_fail(err, -ENOMEM, "out of memory");
-	s->run_fd = s->live_fd = -1;
+	s->run_fd = s->live_fd = s->image_hold = -1;
+	s->progress = places && places->progress;
 	s->next_exec = 1;
 	s->breaks = (char *)(uintptr_t) "";
 #ifdef PF_BREAK_BUILD
@@ -82,6 +120,8 @@ int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *pl
 		r = pf_dirs_find(places, &s->dirs, err);
 	if (r == 0)
 		pf_sweep(&s->dirs, &swept, NULL); /* what a killed pinfold left; never a reason to fail */
+	if (r == 0)
+		pf_outputs_sweep(&s->dirs);
 	if (r == 0)
 		r = build(s, err);
 	if (r < 0) {
@@ -116,20 +156,26 @@ const char *pf_sandbox_tier(const struct pf_sandbox *s)
 	return s->tier->name;
 }
 
-static int collect(struct pf_sandbox *s, char **changes_id, struct pf_error *err)
+static int collect(struct pf_sandbox *s, bool apply, char **changes_id, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int changes = pf_dirs_changes(&s->dirs, err);
 	struct pf_changeset set = {0};
+	struct pf_applied applied = {0};
+	char id[40];
 	int r;
 
 	if (changes < 0)
 		return changes;
-	r = s->tier->collect(s->box, changes, &set, err);
+	r = s->tier->collect(s->box, changes, s->id, &set, err);
 	if (r < 0)
 		return r;
 	/* a set that is cut short says so even if it came to nothing */
-	if ((set.count || set.truncated) && !(*changes_id = strdup(s->id)))
+	snprintf(id, sizeof(id), "%s", set.count || set.truncated ? s->id : "");
+	if (*id && apply)
+		pf_kept_apply(&s->dirs, changes, s->id, &applied, id);
+	if (*id && !(*changes_id = strdup(id)))
 		r = pf_fail(err, -ENOMEM, "out of memory");
+	pf_applied_free(&applied);
 	pf_change_free(&set);
 	return r;
 }
@@ -142,10 +188,15 @@ static void free_execs(struct pf_sandbox *s)
 
 int pf_sandbox_end(struct pf_sandbox *s, char **changes_id, struct pf_error *err)
 {
+	bool whole, owed;
 	int r = 0;
 
 	if (!s)
 		return 0;
+	/* what ran until now is applied too, if the wall stood to the end */
+	owed = s->policy &&
+	       (s->policy->ws_mode == PF_WS_COW || (s->policy->ws_mode == PF_WS_RW && pf__rw_pending(s)));
+	whole = !s->broken.code;
 	if (changes_id)
 		*changes_id = NULL;
 	if (s->box)
@@ -154,11 +205,12 @@ int pf_sandbox_end(struct pf_sandbox *s, char **changes_id, struct pf_error *err
 	pf_conn_free(s->conn);
 	if (s->box) {
 		s->tier->stop(s->box);
-		if (changes_id && s->policy->ws_path && s->policy->ws_mode == PF_WS_COW)
-			r = collect(s, changes_id, err);
+		if (changes_id && owed)
+			r = collect(s, whole && s->policy->ws_mode == PF_WS_RW, changes_id, err);
 		s->tier->destroy(s->box);
 	}
 	pf__rundir_remove(s);
+	pf__image_drop(s);
 	pf_policy_destroy(s->policy);
 	free(s);
 	return r;

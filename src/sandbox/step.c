@@ -20,6 +20,7 @@
 #define LANDLOCK_SCOPES 6	     /* the ABI that brought them (Linux 6.12) */
 #define QUIET_MS	1	     /* nothing happened for so long: time for chores */
 #define PREPARE_NS	(10000 * MS) /* for init to have a launcher wait */
+#define SAMPLE_NS	(5 * MS)     /* between two looks at what is free */
 
 void pf__break_box(struct pf_sandbox *s, enum pf_cause cause, const struct pf_error *why)
 {
@@ -80,6 +81,22 @@ static struct pf_exec *of_message(struct pf_sandbox *s, uint32_t id, struct pf_e
 	return e;
 }
 
+/* No command starts in a workspace that shows what it should not. 1: it was mounted anew. */
+static int confirm(struct pf_sandbox *s, struct pf_error *err)
+{
+	struct pf_box_spec spec = pf__sandbox_spec(s);
+	struct pf_error why = {0};
+	int r = s->tier->confirm(s->box, &spec, &why);
+
+	s->looking = false;
+	if (r > 0)
+		r = pf__workspace_renew(s, &why);
+	if (r >= 0)
+		return r;
+	pf__break_box(s, PF_CAUSE_ERROR, &why);
+	return pf_fail(err, why.code, "%s", why.msg);
+}
+
 /* The launcher waits. Look at it from outside, compare, and only then let it go on. */
 static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_error *err)
 {
@@ -121,6 +138,8 @@ static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_
 		return pf_fail(err, why.code, "%s", why.msg);
 	}
 	e->state = PF_EXEC_SPARE;
+	if ((r = confirm(s, err)) != 0) /* 1: READY comes again */
+		return r < 0 ? r : 0;
 	return e->wanted ? pf__exec_go(e, err) : 0;
 }
 
@@ -242,15 +261,14 @@ static int on_control(void *user, uint16_t type, const uint8_t *body, size_t n, 
 
 /* --- streams ---------------------------------------------------------------------------------- */
 
-/* How many of n more bytes are within the limit on output. What is beyond was written before the command
- * could be ended: it is counted, and goes nowhere. */
-static size_t within_limit(const struct pf_exec *e, size_t n)
+/* A command that meets a full disk mostly says so, and may tidy up before it ends: so it is looked at when it
+ * speaks. */
+static void sample_disk(struct pf_exec *e)
 {
-	uint64_t had = e->out.total + e->err.total;
-
-	if (!e->output_limit || had + n <= e->output_limit)
-		return n;
-	return had < e->output_limit ? (size_t)(e->output_limit - had) : 0;
+	if (e->disk_full || e->last_byte_ns < e->sampled_ns + SAMPLE_NS)
+		return;
+	e->sampled_ns = e->last_byte_ns;
+	e->disk_full = e->box->tier->full(e->box->box);
 }
 
 static int on_data(void *user, uint32_t stream, const uint8_t *p, size_t n, struct pf_error *err)
@@ -258,7 +276,6 @@ static int on_data(void *user, uint32_t stream, const uint8_t *p, size_t n, stru
 	struct pf_sandbox *s = user;
 	struct pf_exec *e = pf__exec_find(s, stream / 4);
 	bool is_err = stream == pf_stream_stderr(stream / 4);
-	size_t shown;
 
 	if (!e)
 		return 0;
@@ -267,12 +284,8 @@ static int on_data(void *user, uint32_t stream, const uint8_t *p, size_t n, stru
 	if (e->state < PF_EXEC_STARTING)
 		return pf_fail(err, -EPROTO, "init sends output of a command that was not started");
 	e->last_byte_ns = pf_now_ns();
-	shown = within_limit(e, n);
-	pf__keep_add(is_err ? &e->err : &e->out, p, shown);
-	(is_err ? &e->err : &e->out)->total += n - shown;
-	if (e->output && shown)
-		e->output(e->user, e, is_err ? PF_STDERR : PF_STDOUT, p, shown);
-	if (shown < n)
+	sample_disk(e);
+	if (!pf__output_add(e, is_err ? PF_STDERR : PF_STDOUT, p, n))
 		pf__exec_end_now(e, PF_CAUSE_OUTPUT_LIMIT);
 	if (e->held[is_err]) {
 		e->owed[is_err] += n;
@@ -374,6 +387,8 @@ int pf_sandbox_timeout(const struct pf_sandbox *s)
 	uint64_t now = pf_now_ns(), at = UINT64_MAX;
 	const struct pf_exec *e;
 
+	if (s->looking)
+		return 0;
 	for (e = s->execs; e; e = e->next)
 		if (due(e) < at)
 			at = due(e);
@@ -398,12 +413,21 @@ static bool ended_well(const struct pf_sandbox *s)
 	return false;
 }
 
+/* Nothing can be written to it any more, but something is still to be read: at least the end of file, if it
+ * is gone. What it said before counts. One that only refuses to listen, with nothing to say, is broken. */
+static bool unread(const struct pf_sandbox *s, int r)
+{
+	struct pollfd p = {.fd = pf_conn_fd(s->conn), .events = POLLIN};
+
+	return (r == -EPIPE || r == -ECONNRESET) && poll(&p, 1, 0) > 0 && (p.revents & (POLLIN | POLLHUP));
+}
+
 static int receive(struct pf_sandbox *s, struct pf_error *err)
 {
 	struct pf_error why = {0};
 	int r = pf_conn_readable(s->conn, &why);
 
-	if (r > 0 && (r = pf_conn_writable(s->conn, &why)) >= 0)
+	if (r > 0 && ((r = pf_conn_writable(s->conn, &why)) >= 0 || unread(s, r)))
 		return 1;
 	if ((r == 0 || r == -ECONNRESET) && ended_well(s)) {
 		tick_all(s);
@@ -432,6 +456,10 @@ int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err)
 	if (pf_conn_wants_write(s->conn))
 		p.events |= POLLOUT;
 	r = poll(&p, 1, chores && (wait < 0 || wait > QUIET_MS) ? QUIET_MS : wait);
+	if (r == 0 && s->looking) {
+		s->looking = !s->tier->look(s->box);
+		return tick_all(s) ? 1 : 0;
+	}
 	if (r == 0 && chores) {
 		pf__exec_chores(s);
 		return tick_all(s) ? 1 : 0;
@@ -443,36 +471,9 @@ int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err)
 	/* also when it cannot be written: init may have said why it ended */
 	if (r > 0 && (p.revents & (POLLIN | POLLHUP | POLLERR)) && (r = receive(s, err)) < 0)
 		return r;
-	if (sent < 0) {
+	if (sent < 0 && !s->broken.code && !unread(s, sent)) {
 		pf__break_box(s, PF_CAUSE_ERROR, &why);
 		return pf_fail(err, s->broken.code, "%s", s->broken.msg);
 	}
 	return tick_all(s) || r > 0 ? 1 : 0;
-}
-
-int pf_sandbox_run(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_result **out,
-		   struct pf_error *err)
-{
-	struct pf_result *result = calloc(1, sizeof(*result));
-	struct pf_exec *e;
-	int r;
-
-	if (!result)
-		return pf_fail(err, -ENOMEM, "out of memory");
-	r = pf_exec_start(s, o, &e, err);
-	if (r < 0) {
-		free(result);
-		return r;
-	}
-	while (!pf_exec_result(e))
-		if (pf_sandbox_step(s, -1, err) < 0 && !pf_exec_result(e))
-			break; /* cannot be: a broken sandbox gives every exec its result */
-	r = pf_exec_result(e) ? pf_result_take(result, &e->result) : err ? err->code : -EIO;
-	pf_exec_end(e);
-	if (r < 0) {
-		free(result);
-		return r;
-	}
-	*out = result;
-	return 0;
 }

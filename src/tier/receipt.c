@@ -61,9 +61,10 @@ static int copy_inside(struct pf_inside *to, const struct pf_inside *from)
 
 int pf_receipt_own(struct pf_receipt *r)
 {
-	const char **const borrowed[] = {&r->tier,     &r->why,	      &r->filter_source,
-					 &r->init_uid, &r->limits_by, &r->namespaces_missing,
-					 &r->build};
+	const char **const borrowed[] = {&r->image_by,	&r->image_owners,	&r->tier,
+					 &r->why,	&r->filter_source,	&r->init_uid,
+					 &r->limits_by, &r->namespaces_missing, &r->build,
+					 &r->ws_mode,	&r->ws_upper,		&r->ws_lower};
 	char *own[PF_ARRAY_SIZE(r->own)] = {NULL};
 	bool failed = false;
 

@@ -50,7 +50,9 @@ struct pf_receipt {
 	const char *filter_source; /* "read back" or "as given"; NULL: no filter */
 	int landlock_abi;	   /* 0: none */
 	bool landlock_scoped;
-	char *image; /* digest; NULL for host */
+	char *image;		  /* digest; NULL for host */
+	const char *image_by;	  /* "erofs file", "erofs loop", "unpacked"; NULL for host */
+	const char *image_owners; /* of its files inside: "kept", "user", "nobody"; NULL for host */
 	char policy[PF_DIGEST_MAX];
 	const char *init_uid;  /* "separate" or "shared" */
 	const char *limits_by; /* "cgroup v2" ...: pf_cgroup_means() */
@@ -59,13 +61,14 @@ struct pf_receipt {
 		char *why;
 	} unenforced[8];
 	size_t unenforced_count;
-	struct pf_list unprotected; /* "secrets: a/b/.env (no such directory)" */
-	uint64_t foreign_owned;	    /* workspace files of other owners, counted at its top level; UINT64_MAX
-				       unknown */
-	uint64_t hidden; /* paths that exist in the workspace and were hidden; for the summary alone */
+	const char *ws_mode, *ws_upper, *ws_lower; /* "cow", "tmpfs", "idmapped"; mode NULL: no workspace */
+	struct pf_list unprotected;		   /* "secrets: a/b/.env (no such directory)" */
+	uint64_t foreign_owned; /* workspace files of other owners, counted at its top level; UINT64_MAX
+				   unknown */
+	uint64_t hidden;	/* paths that exist in the workspace and were hidden; for the summary alone */
 	const char *namespaces_missing; /* NULL, or e.g. "time": what the kernel does not have */
 	const char *build;		/* NULL, or a banner: "test build: PF_BREAK", "sanitizer build" */
-	char *own[8]; /* copies of the `const char *` above; pf_result_take(), pf_receipt_copy() */
+	char *own[14]; /* copies of the `const char *` above; pf_result_take(), pf_receipt_copy() */
 };
 
 void pf_receipt_init(struct pf_receipt *r); /* everything unknown */

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/dirs.h"
 #include "base/error.h"
+#include "image/store.h"
 #include "policy/policy.h"
 #include "proto/msg.h"
 #include "tier/receipt.h"
@@ -39,7 +40,10 @@ struct pf_probe {
 struct pf_box_spec {
 	const char *id;
 	const struct pf_policy *policy;
+	const struct pf_image
+		*image; /* held by the caller for as long as the box; NULL: the host's own tools */
 	const struct pf_dirs *dirs;
+	bool progress;	    /* programs that unpack an image may tell of it on standard error */
 	const char *breaks; /* PF_BREAK in test builds; "" otherwise */
 };
 
@@ -69,7 +73,8 @@ struct pf_box_usage {
 
 struct pf_tier {
 	const char *name;
-	int (*probe)(struct pf_probe *out, struct pf_error *err);
+	/* dirs: where it may try what needs a file; or NULL */
+	int (*probe)(const struct pf_dirs *dirs, struct pf_probe *out, struct pf_error *err);
 	/* Make the wall and start init in it. Limits that the policy requires and the host cannot hold:
 	 * -EPERM. */
 	int (*create)(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err);
@@ -92,9 +97,24 @@ struct pf_tier {
 	void (*doom)(struct pf_box *b);
 	/* The same, and wait: afterwards nothing runs. */
 	void (*stop)(struct pf_box *b);
-	/* After stop: the change set of the cow workspace. Counts in *out; nothing kept if nothing changed.
-	 */
-	int (*collect)(struct pf_box *b, int changes_fd, struct pf_changeset *out, struct pf_error *err);
+	/* The change set of a workspace with an upper, under the name id; counts in *out; nothing kept if
+	 * nothing changed. After stop, or (mode rw) while no command runs: then the workspace is not there
+	 * any more until renew(). */
+	int (*collect)(struct pf_box *b, int changes_fd, const char *id, struct pf_changeset *out,
+		       struct pf_error *err);
+	/* What create() took of an index as it was the last time is still to be confirmed. look: a little of
+	 * it, for while others work; true: there is nothing left to look at. confirm: the rest, before the
+	 * first command starts. 1: it does not hold, and the workspace must be renewed. */
+	bool (*look)(struct pf_box *b);
+	int (*confirm)(struct pf_box *b, const struct pf_box_spec *spec, struct pf_error *err);
+	/* A command is about to start, and none has in this workspace: what the host changed until now is no
+	 * conflict later, since it sees it. */
+	void (*begin)(struct pf_box *b);
+	/* The workspace as a new sandbox would get it, in place of the one that was collected from. 1: it is
+	 * another one, and init's rules for launchers must be made anew; 0: the old one is as good as new. */
+	int (*renew)(struct pf_box *b, const struct pf_box_spec *spec, struct pf_error *err);
+	/* Is no block or no inode left where commands can write? */
+	bool (*full)(const struct pf_box *b);
 	void (*destroy)(struct pf_box *b); /* stop, remove every trace, free; NULL is fine */
 	/* Lines for RUNTIME/ID, so that a sweep can remove what is left after a kill -9. */
 	void (*describe)(const struct pf_box *b, struct pf_buf *lines);

@@ -5,22 +5,28 @@
  * A conflict is something of the user's that the sandbox did not know: a file changed, made or
  * removed since. It is told by ctime, which no program can set back. `force` writes over those. What
  * it never does is to go through a symbolic link or a mount that stands in the way.
+ *
+ * What is seen here is recorded for each step: the moves come later, and each looks whether it is still so.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "workspace/workspace_internal.h"
+#include "workspace/apply_internal.h"
 
 bool pf__apply_retype(const struct pf_change *c)
 {
 	return c->op == PF_MODIFIED && (c->mode & S_IFMT) != (c->old_mode & S_IFMT);
 }
 
+bool pf__apply_makes_dir(const struct pf_change *c)
+{
+	return S_ISDIR(c->mode) && (c->op == PF_ADDED || pf__apply_retype(c));
+}
+
 static int conflict(struct pf__apply *a, const struct pf_change *c, const char *reason)
 {
-	return pf_list_addf(&a->report->conflicts, "%s: %s", c->path, reason) < 0 ? pf__apply_no_memory(a)
-										  : 0;
+	return pf__apply_conflict(a, c->path, reason);
 }
 
 /* A secret that the policy hid: no forced apply alone may lose it, so it is held back as a protected path is.
@@ -38,7 +44,8 @@ static int blocked(struct pf__apply *a, const struct pf_change *c, const char *r
 	return conflict(a, c, reason);
 }
 
-bool pf__apply_still(const struct pf_change *c, const struct stat *now)
+/* As the collect saw it, its change time aside. */
+static bool still(const struct pf_change *c, const struct stat *now)
 {
 	if ((now->st_mode & S_IFMT) != (c->old_mode & S_IFMT))
 		return false;
@@ -47,16 +54,25 @@ bool pf__apply_still(const struct pf_change *c, const struct stat *now)
 	return (uint64_t)now->st_size == c->old_size && pf__ws_mtime_ns(now) == c->old_mtime_ns;
 }
 
+bool pf__apply_ours(struct pf__apply *a, const char *path, const struct stat *st)
+{
+	if (!a->applied)
+		a->applied = pf__applied_load(a->changes_fd, a->c->workspace);
+	return a->applied && pf__applied_is(a->applied, path, st);
+}
+
 /* Has the user's file changed since the sandbox started? Directories change with every entry: their mode
  * alone counts. */
-static bool changed(const struct pf__apply *a, const struct pf_change *c, const struct stat *st)
+static bool changed(struct pf__apply *a, const struct pf_change *c, const struct stat *st)
 {
 	int64_t ctime = pf__ws_ctime_ns(st);
 
 	if (S_ISDIR(st->st_mode))
 		return (st->st_mode ^ c->old_mode) & PF__WS_MODE_BITS;
 	/* the clock of a file system is coarse: an equal time says nothing, the recorded state does */
-	return ctime > a->c->reference_ns || ctime != c->old_ctime_ns || !pf__apply_still(c, st);
+	if (ctime != c->old_ctime_ns || !still(c, st))
+		return true;
+	return ctime > a->c->reference_ns && !pf__apply_ours(a, c->path, st);
 }
 
 /* Is there a change to be applied that makes a directory above this path? Then nothing can be in its way. */
@@ -70,8 +86,7 @@ static bool parent_is_new(const struct pf__apply *a, const char *path)
 
 		*slash = '\0';
 		i = pf__change_find(a->c, part);
-		if (i >= 0 && a->todo[i] == PF__DO_WRITE && S_ISDIR(a->c->items[i].mode) &&
-		    (a->c->items[i].op == PF_ADDED || pf__apply_retype(&a->c->items[i])))
+		if (i >= 0 && a->todo[i] == PF__DO_WRITE && pf__apply_makes_dir(&a->c->items[i]))
 			return true;
 	}
 	return false;
@@ -83,14 +98,10 @@ static int unseen(struct pf__apply *a, const struct pf_change *c, const char *pa
 {
 	if (c->op != PF_DELETED)
 		a->blocked = true;
-	return pf_list_addf(&a->report->conflicts,
-			    "%s: the removed directory has an entry that the sandbox did not see", path) < 0
-		       ? pf__apply_no_memory(a)
-		       : 0;
+	return pf__apply_conflict(a, path, "the removed directory has an entry that the sandbox did not see");
 }
 
-/* Every entry of a directory that is to go must be one that goes too. */
-static int check_unseen(struct pf__apply *a, const struct pf_change *c)
+int pf__apply_unseen(struct pf__apply *a, const struct pf_change *c)
 {
 	PF_AUTO_CLOSE int fd = pf__ws_open(a->ws_fd, c->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	struct pf_list names = {0};
@@ -132,13 +143,15 @@ static int check_present(struct pf__apply *a, size_t i, int parent, const char *
 	if (c->op == PF_ADDED)
 		return conflict(a, c, "exists now and did not when the sandbox started");
 	if ((st->st_mode & S_IFMT) != (c->old_mode & S_IFMT))
-		return conflict(a, c, "has become something else since the sandbox started");
+		/* a new mode alone is nothing to put in the place of what is there now */
+		return (c->op == PF_MODIFIED && !c->content ? blocked : conflict)(
+			a, c, "has become something else since the sandbox started");
 	if (changed(a, c, st))
 		return conflict(a, c,
 				S_ISDIR(st->st_mode) ? "its mode has changed since the sandbox started"
 						     : "has changed since the sandbox started");
 	if (S_ISDIR(c->old_mode) && !S_ISDIR(c->mode))
-		return check_unseen(a, c);
+		return pf__apply_unseen(a, c);
 	return 0;
 }
 
@@ -168,8 +181,7 @@ static int check_absent(struct pf__apply *a, size_t i)
 	if (c->hidden && in_hidden(a, c->path))
 		return over_hidden(a, c,
 				   "its directory is there, but was hidden from the sandbox (secrets.mask)");
-	/* An apply that was cut off between taking the old thing away and putting the new one there. */
-	if (c->op == PF_ADDED || pf__apply_retype(c))
+	if (c->op == PF_ADDED)
 		return 0;
 	/* there are no bytes to put there if only the mode changed */
 	return (c->content ? conflict : blocked)(a, c, "is missing; the sandbox changed it");
@@ -218,6 +230,7 @@ static int check_one(struct pf__apply *a, size_t i)
 		return check_absent(a, i);
 	if (r < 0)
 		return pf__apply_cannot(a, r, "look at", c->path);
+	pf__was_of(&a->plan.steps[i].was, &st);
 	return check_present(a, i, parent, leaf, &st);
 }
 
@@ -225,6 +238,10 @@ int pf__apply_check(struct pf__apply *a)
 {
 	int r = 0;
 
+	a->plan.count = a->c->count;
+	a->plan.steps = calloc(a->c->count + 1, sizeof(*a->plan.steps));
+	if (!a->plan.steps)
+		return pf__apply_no_memory(a);
 	for (size_t i = 0; i < a->c->count && r == 0; i++) {
 		if (a->todo[i] == PF__DO_NOT)
 			continue;

@@ -7,6 +7,9 @@
  *      STATE/changes/ID/meta.json   id, workspace (base64 where not UTF-8), times, command, counts
  *      STATE/changes/ID/manifest    one JSON object a line, sorted by path (parents first)
  *      STATE/changes/ID/blobs/N     contents of added and modified regular files, N from 1
+ *      STATE/changes/ID/plan        while it is being applied: what is to be done (apply_internal.h)
+ *      STATE/changes/.applied.d/    what applies wrote, one file a workspace (remember.c)
+ *      STATE/changes/.kept.json     how much is kept, for the bounds on it (retain.c)
  *
  * While it is written the directory is called ".ID"; a set is there whole or not at all. meta.json also
  * has the reference time: the ctime of an empty file made on the workspace's file system at the start.
@@ -28,6 +31,17 @@
 
 enum pf_change_op { PF_ADDED = 'A', PF_MODIFIED = 'M', PF_DELETED = 'D' };
 
+/* An extended attribute of the namespace "user.": the only one that a change set carries. */
+struct pf_attr {
+	char *name; /* whole: "user.x"; bytes */
+	void *value;
+	size_t size;
+};
+struct pf_attrs {
+	struct pf_attr *items; /* sorted by name */
+	size_t count;
+};
+
 struct pf_change {
 	enum pf_change_op op;
 	char *path;	   /* relative to the workspace, bytes */
@@ -38,11 +52,19 @@ struct pf_change {
 	int64_t mtime_ns;
 	uint64_t blob; /* 0: none */
 	char *target;  /* of a symbolic link */
-	bool content;  /* MODIFIED: the bytes differ (else only mode or type) */
-	bool opaque;   /* a directory that replaced all that was beneath it */
-	bool protect;  /* matches the policy's protect list: apply refuses it unless told */
-	bool hidden;   /* ADDED at a path that the mask layer hid: what the user may have there was never seen
-			*/
+	/* Names of one file have the same number (0: it has one name); numbers count up from 1 in the order
+	 * of the paths. On the first of them: another name that the workspace has and that did not change in
+	 * its bytes, or NULL. */
+	uint64_t link;
+	char *link_to;
+	struct pf_attrs attrs; /* ADDED, content, attrs_differ: all that it is to have */
+	bool attrs_differ;     /* MODIFIED */
+	bool other_attrs; /* it has others (access lists, capabilities), or too many: they are not kept */
+	bool content;	  /* MODIFIED: the bytes differ (else only mode, owner or attributes) */
+	bool opaque;	  /* a directory that replaced all that was beneath it */
+	bool protect;	  /* matches the policy's protect list: apply refuses it unless told */
+	bool hidden; /* ADDED at a path that the mask layer hid: what the user may have there was never seen
+		      */
 	/* what the host's file was when the sandbox started, for conflicts: from the lower at collect time */
 	uint64_t old_size;
 	int64_t old_mtime_ns, old_ctime_ns;
@@ -57,7 +79,17 @@ struct pf_changeset {
 	struct pf_change *items;
 	size_t count;
 	uint64_t added, modified, deleted;
-	bool truncated; /* something is missing (a cap, an unreadable file): apply refuses it */
+	uint64_t bytes;	  /* that it takes in the state directory */
+	uint64_t secrets; /* how many entries stand where the policy hides secrets: pf_change_secrets() */
+	/* Which directory the workspace was. fsid: of statfs(2), for device numbers may change with a boot.
+	 */
+	struct pf_change_place {
+		uint64_t dev, ino, fsid;
+	} place;
+	size_t *links; /* for each number in items[].link, less one: the first item that has it */
+	size_t link_count;
+	bool half_applied; /* an apply of it was cut off, or runs */
+	bool truncated;	   /* something is missing (a cap, an unreadable file): apply refuses it */
 	/* truncated, but no entry is missing, only contents: apply takes what is named and has its content */
 	bool by_name;
 	char *note; /* what is missing, one printable line; NULL if nothing */
@@ -100,7 +132,21 @@ int pf_change_load(int changes_fd, const char *id, struct pf_changeset *out,
 /* What meta.json says, without the items; id is a whole one. */
 int pf_change_counts(int changes_fd, const char *id, struct pf_changeset *out, struct pf_error *err);
 void pf_change_free(struct pf_changeset *c);
-int pf_change_drop(int changes_fd, const char *id, struct pf_error *err);
+/* A set that is half applied is refused (-EBUSY) without force; with it, what the apply had staged in the
+ * workspace is removed, and what it wrote stays. -EBUSY also while it is being applied. note (or NULL): what
+ * could not be cleaned up, "" if nothing; the caller's, PF_ERROR_MAX bytes. */
+int pf_change_drop(int changes_fd, const char *id, bool force, char *note, struct pf_error *err);
+/* Bytes that a set takes, and whether it is half applied, without reading all of it. */
+int pf_change_usage(int changes_fd, const char *id, uint64_t *bytes, bool *half_applied);
+
+/* Kept sets stay a week, and all of them together a GiB: then the oldest go first, never the newest and none
+ * that is half applied. Done now and then when one is kept; here at once. Returns how many were dropped. */
+#define PF_CHANGES_KEEP_S     (7 * 24 * 3600)
+#define PF_CHANGES_KEEP_BYTES (UINT64_C(1) << 30)
+int pf_change_retain(int changes_fd, unsigned *dropped, struct pf_error *err);
+/* Paths whose content may hold a secret: entries where the policy hid something from the sandbox. Added to
+ * out; 0 or -ENOMEM. */
+int pf_change_secrets(const struct pf_changeset *c, struct pf_list *out);
 /* ids of all change sets, oldest first */
 int pf_change_list(int changes_fd, struct pf_list *ids, struct pf_error *err);
 
@@ -119,10 +165,25 @@ int pf_change_print_stat(const struct pf_changeset *c, struct pf_buf *out);
 int pf_change_print_diff(int changes_fd, const struct pf_changeset *c, bool terminal, int out_fd,
 			 struct pf_list *notes, struct pf_error *err);
 
+/* The set as a layer of an OCI image, a pax tar (export.c says how each kind of change stands in it): put
+ * over the old tree by an unpacker of such layers it gives the new one. The same set gives the same bytes.
+ * What only changed its mode is read from the workspace, and -ESTALE if it is not as it was. -EPERM with
+ * secrets in the set, unless with_secrets. notes (NULL: not wanted): "path: what" a layer cannot hold. */
+int pf_change_export(int changes_fd, const struct pf_changeset *c, bool with_secrets, int out_fd,
+		     struct pf_list *notes, struct pf_error *err);
+
+/* An apply makes what is new in a directory of this name, and random digits, at the top of the workspace.
+ * While one is there a change set is half applied; no sandbox is shown it, and what is called so is
+ * protected. */
+#define PF_STAGE_PREFIX ".pinfold-apply-"
+/* The names at the top of a workspace that begin so. 0 or -errno. */
+int pf_apply_stages(int workspace_fd, struct pf_list *names);
+
 struct pf_apply {
 	/* Apply over conflicts. Not over a symbolic link, a mount, a missing directory or a tree in the way;
-	 * over what was hidden from the sandbox only with allow_protected too;
-	 * and a removed directory stays, with a note, if it has entries that the sandbox did not see. */
+	 * over what was hidden from the sandbox only with allow_protected too; and a removed directory stays,
+	 * with a note, if it has entries that the sandbox did not see. Going on with a half-applied set, it
+	 * covers what changed since that apply began. */
 	bool force;
 	bool allow_protected;
 	const struct pf_list *only; /* paths (files, or directories with all beneath); NULL: everything */
@@ -134,16 +195,32 @@ struct pf_apply_report {
 	/* "path: what" was not applied or not as it was (sockets, set-id bits, owners), and links that lead
 	 * out */
 	struct pf_list notes;
+	bool resumed; /* it went on with an apply that was cut off; `applied` has what this one did */
+	bool half;    /* on failure: some of it is applied; the same call again goes on */
 };
 /* Conflicts and protected paths are found for everything before anything is written; with any, nothing is
  * written and -EEXIST (conflicts) or -EPERM (protected) comes back with the report filled; -E2BIG for a set
- * that is not whole (see by_name). Works by descriptors beneath the workspace and never follows a link; files
- * are staged beside their place and renamed. New files belong to the owner of their directory, modified ones
- * keep theirs. Times are those of the apply, in the order of the sandbox's. Not yet resumable: if it is cut
- * off, what was renamed stays, a repeated apply ends it (entries that already are as they should be are no
- * conflict). */
+ * that is not whole (see by_name); -ESTALE if the workspace is another directory than it was (force lifts
+ * that); -EBUSY while another apply of the set runs.
+ *
+ * Works by descriptors beneath the workspace and never follows a link. All that is new is made in a directory
+ * of a random name at the top of the workspace; then a plan is written into the state directory, and each
+ * entry takes its place by one rename. An apply that fails before the first of them leaves nothing; one that
+ * is cut off later is half applied: the next call goes on, with the paths of the first (only NULL, or the
+ * same), and what the user changed in between is a conflict. A rename exchanges: what stood there is looked
+ * at once more before it goes.
+ *
+ * New files belong to the owner of their directory, modified ones keep theirs. Times are those of the apply,
+ * in the order of the sandbox's. What it wrote is remembered, so that it is not taken for the user's change
+ * by a set whose sandbox started before. */
 int pf_change_apply(int changes_fd, const struct pf_changeset *c, const struct pf_apply *how,
 		    struct pf_apply_report *report, struct pf_error *err);
 void pf_apply_report_free(struct pf_apply_report *r);
+/* The same for an apply that nobody looks at first: what is protected, or would go over what was hidden from
+ * the sandbox, is held back (report->protected_paths) and stays as the set, of which what was applied is no
+ * part any more; a set that is applied whole is dropped. *left: entries that stay. Conflicts: -EEXIST,
+ * nothing is applied and all stays. */
+int pf_change_apply_free(int changes_fd, const char *id, struct pf_apply_report *report, size_t *left,
+			 struct pf_error *err);
 
 #endif

@@ -97,8 +97,10 @@ static int describe(struct pf__collect *c)
 	pf__ws_list_sort(&c->hidden);
 	if (pf__protect_compile(what->protect, &c->protect) < 0 || !c->set.workspace || !c->set.command)
 		return pf_fail(c->err, -ENOMEM, "out of memory while collecting changes");
-	if (fstat(what->upper_fd, &c->upper_root) < 0 || fstat(what->lower_fd, &c->lower_root) < 0)
+	if (fstat(what->upper_fd, &c->upper_root) < 0 || fstat(what->lower_fd, &c->lower_root) < 0 ||
+	    pf__change_place(what->lower_fd, &c->set.place) < 0)
 		return pf_fail_errno(c->err, "cannot look at the workspace");
+	c->upper_attrs = pf__attrs_supported(what->upper_fd);
 	return 0;
 }
 
@@ -118,6 +120,8 @@ static int collect_into(struct pf__collect *c, int dir)
 	own_blobs(c);
 	if (c->set.count)
 		qsort(c->set.items, c->set.count, sizeof(*c->set.items), cmp_changes);
+	pf__hardlinks_finish(c);
+	c->set.bytes = c->blob_bytes + c->manifest_bytes;
 	r = pf__manifest_write(dir, &c->set, c->err);
 	return r < 0 ? r : pf__meta_write(dir, &c->set, c->blobs, c->what->uid_base, c->err);
 }
@@ -175,16 +179,19 @@ int pf_change_collect(int changes_fd, const struct pf_collect *what, struct pf_c
 	} else {
 		pf_remove_tree(changes_fd, stage);
 	}
-	if (r < 0)
+	if (r < 0) {
 		pf_remove_tree(changes_fd, stage);
-	else
+	} else {
+		if (c.set.count || c.set.truncated)
+			pf__retain_one(changes_fd, what->id, c.set.bytes);
 		give(&c, out);
+	}
 	if (c.blobs_fd >= 0)
 		close(c.blobs_fd);
 	pf_list_free(&c.hidden);
 	pf__protect_free(&c.protect);
 	pf_buf_free(&c.line);
-	free(c.inodes);
+	pf__hardlinks_free(&c);
 	pf_change_free(&c.set);
 	return r;
 }

@@ -4,19 +4,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/xattr.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/fd.h"
 #include "base/str.h"
 #include "workspace/workspace_internal.h"
 
-#define USER_ID	      1000u
-#define NOBODY	      65534u
-#define RANGE	      65536u /* ids that a sandbox has mapped at most */
-#define LOWER_DEFAULT (UINT64_C(1) << 30)
-#define MANIFEST_MAX  (UINT64_C(64) << 20)
+#define USER_ID 1000u
+#define NOBODY	65534u
+#define RANGE	65536u /* ids that a sandbox has mapped at most */
 
 static void __attribute__((format(printf, 2, 0))) say(struct pf__collect *c, const char *fmt, va_list ap)
 {
@@ -87,97 +81,6 @@ static void set_owner(const struct pf__collect *c, struct pf_change *ch, const s
 	ch->gid = inside_id(c->what, c->what->gid_base, gid);
 }
 
-/* 1: same bytes, 0: not, also where that cannot be told (then the sandbox's are kept). */
-static int same_file(const struct pf__side *view, const struct pf__side *base)
-{
-	PF_AUTO_CLOSE int a = -1, b = -1;
-	struct stat sa, sb;
-
-	if (view->st.st_dev == base->st.st_dev && view->st.st_ino == base->st.st_ino)
-		return 1;
-	if (view->st.st_size != base->st.st_size)
-		return 0;
-	a = pf__ws_open_file(view->dirfd, view->name, &sa);
-	b = pf__ws_open_file(base->dirfd, base->name, &sb);
-	if (a < 0 || b < 0 || sa.st_size != sb.st_size)
-		return 0;
-	return pf__ws_same_bytes(a, b, (uint64_t)sa.st_size) == 1;
-}
-
-static int same_link(const struct pf__side *view, const struct pf__side *base)
-{
-	char a[PF__WS_PATH_MAX], b[PF__WS_PATH_MAX];
-
-	return pf__ws_readlink(view->dirfd, view->name, a) == 0 &&
-	       pf__ws_readlink(base->dirfd, base->name, b) == 0 && strcmp(a, b) == 0;
-}
-
-static bool same_content(const struct pf__side *view, const struct pf__side *base)
-{
-	mode_t type = view->st.st_mode & S_IFMT;
-
-	if (type != (base->st.st_mode & S_IFMT))
-		return false;
-	if (type == S_IFREG)
-		return same_file(view, base);
-	if (type == S_IFLNK)
-		return same_link(view, base);
-	if (type == S_IFCHR || type == S_IFBLK)
-		return view->st.st_rdev == base->st.st_rdev;
-	return true;
-}
-
-/* A copy-up under metacopy=on has no bytes of its own. We never mount so, but a blob of zeros must not pass
- * for content. */
-static bool is_metacopy(const struct pf__collect *c, const struct pf__side *view)
-{
-	PF_AUTO_CLOSE int fd = -1;
-	char attr[64];
-	struct stat st;
-
-	if (view->lower || view->st.st_size == 0 || view->st.st_blocks != 0)
-		return false;
-	fd = pf__ws_open_file(view->dirfd, view->name, &st);
-	if (fd < 0 ||
-	    (size_t)snprintf(attr, sizeof(attr), "%smetacopy", c->what->xattr_prefix) >= sizeof(attr))
-		return false;
-	return fgetxattr(fd, attr, NULL, 0) >= 0;
-}
-
-static int keep_content(struct pf__collect *c, struct pf_change *ch, const struct pf__side *view)
-{
-	uint64_t max = c->what->lower_bytes_max ? c->what->lower_bytes_max : LOWER_DEFAULT;
-	char target[PF__WS_PATH_MAX];
-	int r;
-
-	if (S_ISLNK(view->st.st_mode)) {
-		r = pf__ws_readlink(view->dirfd, view->name, target);
-		if (r < 0)
-			return pf_fail(c->err, r, "cannot read a symbolic link of the sandbox: %s",
-				       strerror(-r));
-		ch->target = strdup(target);
-		return ch->target ? 0 : pf_fail(c->err, -ENOMEM, "out of memory while collecting changes");
-	}
-	if (!S_ISREG(view->st.st_mode))
-		return 0;
-	ch->size = (uint64_t)view->st.st_size;
-	if (is_metacopy(c, view)) {
-		pf__collect_missing(c, "'%s' was copied up without its content (overlay metacopy)", ch->path);
-		return 0;
-	}
-	if (view->lower) {
-		/* by what it takes on the disk: a hole costs nothing to copy */
-		c->lower_bytes += (uint64_t)view->st.st_blocks * 512;
-		if (c->lower_bytes > max) {
-			pf__collect_missing(
-				c, "'%s' is in a renamed directory, and those hold more than %llu MiB",
-				ch->path, (unsigned long long)(max >> 20));
-			return 0;
-		}
-	}
-	return pf__collect_spill(c, ch->path, view, &ch->blob);
-}
-
 static void fill_old(struct pf_change *ch, const struct pf__side *base)
 {
 	if (!base->exists)
@@ -192,7 +95,7 @@ static void fill_old(struct pf_change *ch, const struct pf__side *base)
 /* Escapes make a name of control characters six times as long: what counts is what will be written. */
 static bool fits(struct pf__collect *c, const struct pf_change *ch)
 {
-	uint64_t max = c->what->manifest_bytes_max ? c->what->manifest_bytes_max : MANIFEST_MAX;
+	uint64_t max = c->what->manifest_bytes_max ? c->what->manifest_bytes_max : PF__MANIFEST_MAX;
 
 	pf_buf_consume(&c->line, c->line.len);
 	pf__manifest_write_line(ch, &c->line);
@@ -228,6 +131,44 @@ static int append(struct pf__collect *c, struct pf_change *ch)
 		c->set.modified++;
 	else
 		c->set.deleted++;
+	c->set.secrets += pf__change_secret(ch);
+	return 0;
+}
+
+/* Is there a difference? Fills ch with what of it is not the content. */
+static int compare(struct pf__collect *c, const struct pf__side *view, const struct pf__side *base,
+		   struct pf_change *ch, bool *differs)
+{
+	int r = view->exists ? pf__collect_attrs(c, view, base, ch) : 0;
+
+	if (r == 0)
+		r = pf__hardlinks_find(c, view, &ch->link);
+	*differs = ch->op != PF_MODIFIED;
+	if (r < 0 || *differs)
+		return r;
+	ch->content = !pf__collect_same(view, base);
+	/* a link's mode is always 0777 on Linux; some file systems show another */
+	*differs = ch->content || ch->attrs_differ || ch->other_attrs || !same_owner(c, view, base) ||
+		   (!S_ISLNK(view->st.st_mode) && view->st.st_mode != base->st.st_mode);
+	if (!ch->content) {
+		r = pf__hardlinks_keep(c, ch->link, ch->path);
+		ch->link = 0;
+	}
+	return r;
+}
+
+static int describe(struct pf__collect *c, const struct pf__side *view, bool opaque, struct pf_change *ch)
+{
+	ch->mode = view->st.st_mode;
+	ch->mtime_ns = pf__ws_mtime_ns(&view->st);
+	ch->opaque = opaque;
+	set_owner(c, ch, view);
+	if (!pf__change_has_attrs(ch))
+		pf__attrs_free(&ch->attrs);
+	if (ch->op == PF_ADDED || ch->content)
+		return pf__collect_content(c, ch, view);
+	if (S_ISREG(ch->mode))
+		ch->size = (uint64_t)view->st.st_size;
 	return 0;
 }
 
@@ -235,33 +176,22 @@ int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__s
 		     const struct pf__side *base, bool opaque, bool protect)
 {
 	struct pf_change ch = {.op = !base->exists ? PF_ADDED : view->exists ? PF_MODIFIED : PF_DELETED};
-	bool content = false;
-	int r = 0;
+	bool differs;
+	int r;
 
 	if (!view->exists && !base->exists)
 		return 0;
-	if (ch.op == PF_MODIFIED) {
-		content = !same_content(view, base);
-		/* a link's mode is always 0777 on Linux; some file systems show another */
-		if (!content && same_owner(c, view, base) &&
-		    (S_ISLNK(view->st.st_mode) || view->st.st_mode == base->st.st_mode))
-			return 0;
-	}
 	ch.path = strdup(path);
 	if (!ch.path)
 		return pf_fail(c->err, -ENOMEM, "out of memory while collecting changes");
-	fill_old(&ch, base);
-	if (view->exists) {
-		ch.mode = view->st.st_mode;
-		ch.mtime_ns = pf__ws_mtime_ns(&view->st);
-		ch.content = content;
-		ch.opaque = opaque;
-		set_owner(c, &ch, view);
-		if (ch.op == PF_ADDED || content)
-			r = keep_content(c, &ch, view);
-		else if (S_ISREG(ch.mode))
-			ch.size = (uint64_t)view->st.st_size;
+	r = compare(c, view, base, &ch, &differs);
+	if (r < 0 || !differs) {
+		pf__change_clear(&ch);
+		return r;
 	}
+	fill_old(&ch, base);
+	if (view->exists)
+		r = describe(c, view, opaque, &ch);
 	ch.protect = protect || pf__protect_leads(&c->protect, path, ch.mode);
 	ch.hidden = ch.op == PF_ADDED && pf__ws_covered(&c->hidden, path);
 	if (r == 0)

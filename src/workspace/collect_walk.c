@@ -44,7 +44,8 @@ struct dir {
 	int upper, origin, base;
 	char *origin_path;
 	bool opaque, same;
-	bool repo; /* git takes it for a repository, whatever its name */
+	bool repo;   /* git takes it for a repository, whatever its name */
+	bool within; /* it is one of a submodule or a worktree, in a .git */
 	struct pf_list names;
 };
 
@@ -226,7 +227,7 @@ static bool is_whiteout(const struct stat *st)
 /* lstat one name of an open directory into a side; what is not there leaves exists false. */
 static int look(struct pf__collect *c, int dirfd, const char *name, const char *path, struct pf__side *side)
 {
-	*side = (struct pf__side){.lower = side->lower, .dirfd = dirfd, .name = name};
+	*side = (struct pf__side){.lower = side->lower, .dirfd = dirfd, .fd = -1, .name = name};
 	if (dirfd < 0)
 		return 0;
 	if (fstatat(dirfd, name, &side->st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
@@ -277,8 +278,7 @@ static int has(struct pf__collect *c, const struct job *j, const struct dir *d, 
 
 /*
  * A bare repository under any name: git obeys its config and hooks as soon as somebody works in the
- * directory. With `commondir` the objects may be anywhere. ".git" itself is for the policy's patterns, and
- * so are the submodules' and worktrees' directories in it.
+ * directory. With `commondir` the objects may be anywhere. ".git" itself is for the policy's patterns.
  */
 static int find_repo(struct pf__collect *c, const struct job *j, struct dir *d)
 {
@@ -289,17 +289,18 @@ static int find_repo(struct pf__collect *c, const struct job *j, struct dir *d)
 	last = last ? last + 1 : j->path;
 	if ((!j->shown && *j->path) || strcmp(last, ".git") == 0)
 		return 0;
-	if (pf_glob_match("**/.git/modules/**", j->path))
-		return 0;
 	r = has(c, j, d, "HEAD", &head);
 	if (r < 0 || !head)
 		return r;
 	r = has(c, j, d, "objects", &objects);
 	if (r == 0)
 		r = has(c, j, d, "refs", &refs);
-	if (r == 0 && !pf_glob_match("**/.git/worktrees/*", j->path))
+	if (r == 0)
 		r = has(c, j, d, "commondir", &common);
 	d->repo = (objects && refs) || common;
+	/* of a submodule or a worktree: its HEAD and objects change with every commit */
+	d->within =
+		pf_glob_match("**/.git/modules/**", j->path) || pf_glob_match("**/.git/worktrees/*", j->path);
 	return r;
 }
 
@@ -309,12 +310,13 @@ static void protect(const struct pf__collect *c, const struct job *at, const str
 {
 	static const char *const obeyed[] = {"HEAD", "config", "config.worktree", "commondir", "hooks"};
 
-	child->beneath = at->beneath || pf__protect_entry(&c->protect, child->path);
-	for (size_t i = 0; d->repo && i < PF_ARRAY_SIZE(obeyed); i++)
+	child->beneath = at->beneath || pf__protect_entry(&c->protect, child->path) ||
+			 (!*at->path && pf_has_prefix(name, PF_STAGE_PREFIX));
+	for (size_t i = d->within; d->repo && i < PF_ARRAY_SIZE(obeyed); i++)
 		child->beneath |= strcmp(name, obeyed[i]) == 0;
 	/* these make one of a directory that had the rest before */
-	child->protect =
-		child->beneath || (d->repo && (strcmp(name, "objects") == 0 || strcmp(name, "refs") == 0));
+	child->protect = child->beneath || (d->repo && !d->within &&
+					    (strcmp(name, "objects") == 0 || strcmp(name, "refs") == 0));
 }
 
 static int visit(struct pf__collect *c, struct job **stack, const struct job *at, const struct dir *d,
@@ -362,9 +364,9 @@ static int visit(struct pf__collect *c, struct job **stack, const struct job *at
 /* A directory that the sandbox has is compared when it is open, for only then it is known to be opaque. */
 static int emit_self(struct pf__collect *c, const struct job *j, const struct dir *d)
 {
-	struct pf__side view = {.exists = true, .lower = !j->upper, .dirfd = -1},
-			base = {.lower = true, .dirfd = -1};
 	int fd = j->upper ? d->upper : d->origin, r;
+	struct pf__side view = {.exists = true, .lower = !j->upper, .dirfd = -1, .fd = fd},
+			base = {.lower = true, .dirfd = -1, .fd = d->base};
 
 	if (!j->shown)
 		return 0;

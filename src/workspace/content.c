@@ -48,8 +48,7 @@ static int write_at(int fd, const char *p, size_t n, uint64_t at)
 	return 0;
 }
 
-/* The next run of data at or behind `at`: [*from, *to), empty at n. Without SEEK_DATA all is data. */
-static void next_data(int fd, uint64_t at, uint64_t n, uint64_t *from, uint64_t *to)
+void pf__ws_next_data(int fd, uint64_t at, uint64_t n, uint64_t *from, uint64_t *to)
 {
 	off_t data = lseek(fd, (off_t)at, SEEK_DATA), hole;
 
@@ -78,7 +77,8 @@ int pf__ws_copy(int src, int dst, uint64_t n)
 		return -errno;
 	if (n == 0 || ioctl(dst, FICLONE, src) == 0)
 		return 0;
-	for (next_data(src, 0, n, &from, &to); from < n && r == 0; next_data(src, to, n, &from, &to)) {
+	for (pf__ws_next_data(src, 0, n, &from, &to); from < n && r == 0;
+	     pf__ws_next_data(src, to, n, &from, &to)) {
 		while (from < to && r == 0) {
 			size_t want = to - from < CHUNK ? (size_t)(to - from) : CHUNK;
 			ssize_t k = read_at(src, buf, want, from);
@@ -97,8 +97,8 @@ static uint64_t next_either(int a, int b, uint64_t at, uint64_t n, uint64_t *to)
 {
 	uint64_t fa, ta, fb, tb;
 
-	next_data(a, at, n, &fa, &ta);
-	next_data(b, at, n, &fb, &tb);
+	pf__ws_next_data(a, at, n, &fa, &ta);
+	pf__ws_next_data(b, at, n, &fb, &tb);
 	if (fa < fb) {
 		*to = ta;
 		return fa;

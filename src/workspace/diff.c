@@ -228,7 +228,9 @@ static int note_change(struct diff *x, const struct pf_change *c)
 		r = note(x, c, "an empty directory (a patch cannot hold it)");
 	if (r == 0 && mode_is_lost(c) && !(same_type && !((st.st_mode ^ c->mode) & PF__WS_MODE_BITS)))
 		r = note(x, c, "mode %o (a patch cannot hold it)", (unsigned)(c->mode & PF__WS_MODE_BITS));
-	if (r == 0 && plain_mode_change(c) && c->mode == c->old_mode)
+	if (r == 0 && (c->attrs_differ || (c->op == PF_ADDED && c->attrs.count)))
+		r = note(x, c, "extended attributes (a patch cannot hold them)");
+	else if (r == 0 && plain_mode_change(c) && c->mode == c->old_mode)
 		r = note(x, c, "owner %u:%u (a patch cannot hold it)", c->uid, c->gid);
 	return r;
 }

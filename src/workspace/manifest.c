@@ -19,12 +19,24 @@ void pf__change_clear(struct pf_change *c)
 {
 	free(c->path);
 	free(c->target);
+	free(c->link_to);
+	pf__attrs_free(&c->attrs);
 	*c = (struct pf_change){0};
 }
 
 bool pf__change_lost(const struct pf_change *c)
 {
 	return S_ISREG(c->mode) && (c->op == PF_ADDED || c->content) && !c->blob;
+}
+
+bool pf__change_secret(const struct pf_change *c)
+{
+	return c->hidden && S_ISREG(c->mode);
+}
+
+bool pf__change_has_attrs(const struct pf_change *c)
+{
+	return (S_ISREG(c->mode) || S_ISDIR(c->mode)) && (c->op == PF_ADDED || c->content || c->attrs_differ);
 }
 
 void pf_change_free(struct pf_changeset *c)
@@ -35,6 +47,7 @@ void pf_change_free(struct pf_changeset *c)
 	free(c->workspace);
 	free(c->command);
 	free(c->note);
+	free(c->links);
 	*c = (struct pf_changeset){0};
 }
 
@@ -71,6 +84,22 @@ static void put_bool(struct pf_jsonw *w, const char *key, bool v)
 		pf_jsonw_kbool(w, key, v);
 }
 
+static void put_attrs(struct pf_jsonw *w, const struct pf_attrs *a)
+{
+	if (!a->count)
+		return;
+	pf_jsonw_key(w, "attrs");
+	pf_jsonw_begin(w, '[');
+	for (size_t i = 0; i < a->count; i++) {
+		pf_jsonw_begin(w, '{');
+		pf__json_bytes(w, "name", "name_b64", a->items[i].name);
+		pf_jsonw_key(w, "value");
+		pf_jsonw_base64(w, a->items[i].value, a->items[i].size);
+		pf_jsonw_end(w, '}');
+	}
+	pf_jsonw_end(w, ']');
+}
+
 int pf__manifest_write_line(const struct pf_change *c, struct pf_buf *out)
 {
 	char op[2] = {(char)c->op, '\0'};
@@ -89,6 +118,12 @@ int pf__manifest_write_line(const struct pf_change *c, struct pf_buf *out)
 	put_uint(&w, "blob", c->blob);
 	if (c->target)
 		pf__json_bytes(&w, "target", "target_b64", c->target);
+	put_uint(&w, "link", c->link);
+	if (c->link_to)
+		pf__json_bytes(&w, "link_to", "link_to_b64", c->link_to);
+	put_attrs(&w, &c->attrs);
+	put_bool(&w, "attrs_differ", c->attrs_differ);
+	put_bool(&w, "other_attrs", c->other_attrs);
 	put_bool(&w, "content", c->content);
 	put_bool(&w, "opaque", c->opaque);
 	put_bool(&w, "protect", c->protect);

@@ -12,12 +12,13 @@
 #include "base/str.h"
 #include "workspace/workspace_internal.h"
 
-#define LINE_MAX_BYTES 65536u /* path and target of 4,095 bytes each, every byte as \u00XX */
+/* Path, target and link of 4,095 bytes each, every byte as \u00XX; 64 KiB of attributes as base64. */
+#define LINE_MAX_BYTES (UINT32_C(1) << 18)
 
 /* Where a member's value goes, and what it must be. */
 struct field {
 	const char *key;
-	enum { U32, U64, I64, MODE, BOOL, TEXT, B64 } kind;
+	enum { U32, U64, I64, MODE, BOOL, TEXT, B64, ATTRS } kind;
 	size_t at;
 };
 
@@ -34,6 +35,12 @@ static const struct field fields[] = {
 	{"blob", U64, AT(blob)},
 	{"target", TEXT, AT(target)},
 	{"target_b64", B64, AT(target)},
+	{"link", U64, AT(link)},
+	{"link_to", TEXT, AT(link_to)},
+	{"link_to_b64", B64, AT(link_to)},
+	{"attrs", ATTRS, AT(attrs)},
+	{"attrs_differ", BOOL, AT(attrs_differ)},
+	{"other_attrs", BOOL, AT(other_attrs)},
 	{"content", BOOL, AT(content)},
 	{"opaque", BOOL, AT(opaque)},
 	{"protect", BOOL, AT(protect)},
@@ -42,47 +49,6 @@ static const struct field fields[] = {
 	{"old_mtime_ns", I64, AT(old_mtime_ns)},
 	{"old_ctime_ns", I64, AT(old_ctime_ns)},
 };
-
-static int base64_value(unsigned char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-char *pf__base64_decode(const char *s, size_t n)
-{
-	size_t pad = n && s[n - 1] == '=' ? (n > 1 && s[n - 2] == '=' ? 2 : 1) : 0;
-	char *out = n % 4 == 0 ? malloc(n / 4 * 3 + 1) : NULL, *p = out;
-	bool bad = !out;
-
-	for (size_t i = 0; i < n && !bad; i += 4) {
-		unsigned quad = 0, have = i + 4 == n ? 4 - (unsigned)pad : 4;
-
-		for (unsigned k = 0; k < 4 && !bad; k++) {
-			int v = k < have ? base64_value((unsigned char)s[i + k]) : 0;
-
-			bad = v < 0;
-			quad = quad << 6 | (v & 63u);
-		}
-		/* bits behind the last byte must be 0: one text for each value */
-		bad = bad || (have == 2 && (quad & 0xffff)) || (have == 3 && (quad & 0xff));
-		for (unsigned k = 0; k + 1 < have && !bad; k++) {
-			*p = (char)(quad >> (16 - 8 * k));
-			bad = *p++ == '\0'; /* no name has one */
-		}
-	}
-	if (bad) {
-		free(out);
-		return NULL;
-	}
-	*p = '\0';
-	return out;
-}
 
 static bool mode_ok(int64_t v)
 {
@@ -104,6 +70,35 @@ static bool store_text(char **to, char *s)
 		return false;
 	}
 	*to = s;
+	return true;
+}
+
+static bool store_attrs(const struct pf_json *v, struct pf_attrs *to)
+{
+	if (v->type != PF_JSON_ARRAY || to->count || !v->list.count)
+		return false;
+	for (const struct pf_json *o = v->list.first; o; o = o->next) {
+		const struct pf_json *text = pf_json_get(o, "name"), *b64 = pf_json_get(o, "name_b64"),
+				     *bytes = pf_json_get(o, "value");
+		PF_AUTO_FREE char *name = NULL;
+		PF_AUTO_FREE void *value = NULL;
+		size_t n;
+
+		if (o->type != PF_JSON_OBJECT || o->list.count != 2 || !bytes ||
+		    bytes->type != PF_JSON_STRING)
+			return false;
+		if (text && text->type == PF_JSON_STRING)
+			name = strdup(text->str.s);
+		else if (b64 && b64->type == PF_JSON_STRING)
+			name = pf__base64_decode(b64->str.s, b64->str.len);
+		value = pf__base64_bytes(bytes->str.s, bytes->str.len, &n);
+		if (!name || !value || !pf_has_prefix(name, "user.") || strlen(name) > 255 || !name[5])
+			return false;
+		/* in order, so that there is one text for each list, and no double */
+		if ((to->count && strcmp(to->items[to->count - 1].name, name) >= 0) ||
+		    pf__attrs_add(to, name, value, n) < 0)
+			return false;
+	}
 	return true;
 }
 
@@ -141,6 +136,8 @@ static bool store(const struct field *f, const struct pf_json *v, struct pf_chan
 		return is_str && store_text(to, strdup(v->str.s));
 	case B64:
 		return is_str && store_text(to, pf__base64_decode(v->str.s, v->str.len));
+	case ATTRS:
+		return store_attrs(v, to);
 	}
 	return false;
 }
@@ -168,6 +165,16 @@ static const char *contradiction(const struct pf_change *c)
 		return "has content that its kind cannot have";
 	if (c->content && c->op != PF_MODIFIED)
 		return "has a wrong content mark";
+	if (c->attrs_differ && (c->op != PF_MODIFIED || (c->mode & S_IFMT) != (c->old_mode & S_IFMT)))
+		return "has a wrong mark about attributes";
+	if ((c->attrs.count || c->attrs_differ) && !pf__change_has_attrs(c))
+		return "has attributes that its kind cannot have";
+	if (c->link && (c->op == PF_ADDED || c->content) == 0)
+		return "is a link without content";
+	if (c->link && !S_ISREG(c->mode) && !S_ISLNK(c->mode) && !S_ISFIFO(c->mode))
+		return "is a link and of a kind that has none";
+	if (c->link_to && (!c->link || !pf__ws_path_ok(c->link_to) || strcmp(c->link_to, c->path) == 0))
+		return "is a link of what cannot be";
 	if ((c->mode & S_IFMT) != (c->old_mode & S_IFMT) && c->op == PF_MODIFIED && !c->content)
 		return "changes its type without content";
 	if (c->hidden && c->op != PF_ADDED)
@@ -215,8 +222,35 @@ int pf__manifest_read_line(const char *line, size_t n, struct pf_change *out, st
 	return r;
 }
 
-/* Is this entry in its place: behind the one before, and is its parent no deleted or plain file? */
-static int check_order(const struct pf_changeset *c, uint64_t blobs, struct pf_error *err)
+/* Names of one file are one file: what they say of it is the same. */
+static bool same_file(const struct pf_change *a, const struct pf_change *b)
+{
+	return a->mode == b->mode && a->blob == b->blob && a->size == b->size && a->uid == b->uid &&
+	       a->gid == b->gid && a->mtime_ns == b->mtime_ns && pf_streq(a->target, b->target) &&
+	       pf__attrs_same(&a->attrs, &b->attrs);
+}
+
+static int check_link(struct pf_changeset *c, size_t i, struct pf_error *err)
+{
+	const struct pf_change *now = &c->items[i];
+	size_t *more;
+
+	if (now->link > c->link_count + 1 || (now->link <= c->link_count && now->link_to))
+		return pf_fail(err, -EBADMSG, "has a link that is out of order");
+	if (now->link <= c->link_count)
+		return same_file(&c->items[c->links[now->link - 1]], now)
+			       ? 0
+			       : pf_fail(err, -EBADMSG, "is a link of another file");
+	more = realloc(c->links, (c->link_count + 1) * sizeof(*more));
+	if (!more)
+		return pf_fail(err, -ENOMEM, "out of memory");
+	c->links = more;
+	more[c->link_count++] = i;
+	return 0;
+}
+
+/* Is this entry in its place: behind the one before? Does it refer to what is there? */
+static int check_order(struct pf_changeset *c, uint64_t blobs, struct pf_error *err)
 {
 	const struct pf_change *last = &c->items[c->count - 1];
 
@@ -224,7 +258,7 @@ static int check_order(const struct pf_changeset *c, uint64_t blobs, struct pf_e
 		return pf_fail(err, -EBADMSG, "is out of order");
 	if (last->blob > blobs)
 		return pf_fail(err, -EBADMSG, "names content that is not there");
-	return 0;
+	return last->link ? check_link(c, c->count - 1, err) : 0;
 }
 
 static int read_line(struct pf_changeset *c, size_t *room, const char *line, size_t n, uint64_t blobs,

@@ -8,7 +8,7 @@
 #include "workspace/workspace_internal.h"
 
 #define META_MAX 65536u
-#define SCHEMA	 1
+#define SCHEMA	 2
 
 static void put(struct pf_jsonw *w, const char *key, uint64_t v)
 {
@@ -36,6 +36,15 @@ int pf__meta_write(int dirfd, const struct pf_changeset *c, uint64_t blobs, uint
 	put(&w, "modified", c->modified);
 	put(&w, "deleted", c->deleted);
 	put(&w, "blobs", blobs);
+	put(&w, "bytes", c->bytes);
+	put(&w, "secrets", c->secrets);
+	pf_jsonw_key(&w, "place");
+	pf_jsonw_begin(&w, '[');
+	/* any 64 bits (an overlay's inodes have the highest set), and our JSON has signed numbers */
+	pf_jsonw_int(&w, (int64_t)c->place.dev);
+	pf_jsonw_int(&w, (int64_t)c->place.ino);
+	pf_jsonw_int(&w, (int64_t)c->place.fsid);
+	pf_jsonw_end(&w, ']');
 	pf_jsonw_key(&w, "uid_base");
 	if (uid_base == UINT32_MAX)
 		pf_jsonw_null(&w);
@@ -71,12 +80,30 @@ static char *get_text(const struct pf_json *o, const char *key)
 	return v && v->type == PF_JSON_STRING ? strdup(v->str.s) : NULL;
 }
 
+/* [device, inode, file system] */
+static bool get_place(const struct pf_json *o, struct pf_change_place *out)
+{
+	const struct pf_json *v = pf_json_get(o, "place"), *item;
+	uint64_t n[3];
+	size_t i = 0;
+
+	if (!v || v->type != PF_JSON_ARRAY || v->list.count != PF_ARRAY_SIZE(n))
+		return false;
+	for (item = v->list.first; item; item = item->next) {
+		if (item->type != PF_JSON_INT)
+			return false;
+		n[i++] = (uint64_t)item->i;
+	}
+	*out = (struct pf_change_place){n[0], n[1], n[2]};
+	return true;
+}
+
 static bool read_fields(const struct pf_json *o, struct pf_changeset *c, uint64_t *blobs)
 {
 	const struct pf_json *id = pf_json_get(o, "id"), *b64 = pf_json_get(o, "workspace_b64");
 	const struct pf_json *cut = pf_json_get(o, "truncated");
 	const struct pf_json *by_name = pf_json_get(o, "by_name");
-	int64_t schema, n, count, added, modified, deleted;
+	int64_t schema, n, count, added, modified, deleted, bytes, secrets;
 
 	if (!get_int(o, "schema", SCHEMA, &schema) || schema != SCHEMA || !id || id->type != PF_JSON_STRING ||
 	    strcmp(id->str.s, c->id) != 0 || !cut || cut->type != PF_JSON_BOOL)
@@ -84,13 +111,17 @@ static bool read_fields(const struct pf_json *o, struct pf_changeset *c, uint64_
 	if (!get_int(o, "created", INT64_MIN, &c->created) ||
 	    !get_int(o, "reference_ns", INT64_MIN, &c->reference_ns) || !get_int(o, "blobs", 0, &n) ||
 	    !get_int(o, "count", 0, &count) || count > PF_CHANGES_MAX || !get_int(o, "added", 0, &added) ||
-	    !get_int(o, "modified", 0, &modified) || !get_int(o, "deleted", 0, &deleted))
+	    !get_int(o, "modified", 0, &modified) || !get_int(o, "deleted", 0, &deleted) ||
+	    !get_int(o, "bytes", 0, &bytes) || !get_int(o, "secrets", 0, &secrets) ||
+	    !get_place(o, &c->place))
 		return false;
 	*blobs = (uint64_t)n;
 	c->count = (size_t)count;
 	c->added = (uint64_t)added;
 	c->modified = (uint64_t)modified;
 	c->deleted = (uint64_t)deleted;
+	c->bytes = (uint64_t)bytes;
+	c->secrets = (uint64_t)secrets;
 	c->truncated = cut->b;
 	c->by_name = cut->b && by_name && by_name->type == PF_JSON_BOOL && by_name->b;
 	c->command = get_text(o, "command");

@@ -57,8 +57,12 @@ static void put_remarks(struct pf_buf *out, const struct pf_change *c)
 		pf_buf_addf(out, " (was a %s, now a %s)", type_name(c->old_mode), type_name(c->mode));
 	else if (c->op == PF_MODIFIED && both & PF__WS_MODE_BITS && !S_ISLNK(c->mode))
 		pf_buf_addf(out, " (mode %o)", (unsigned)(c->mode & PF__WS_MODE_BITS));
-	else if (c->op == PF_MODIFIED && !c->content)
+	else if (c->op == PF_MODIFIED && !c->content && !c->attrs_differ && !c->other_attrs)
 		pf_buf_addf(out, " (owner %u:%u)", c->uid, c->gid);
+	if (c->attrs_differ && !c->content)
+		pf_buf_adds(out, " (attributes)");
+	if (c->other_attrs)
+		pf_buf_adds(out, " (other attributes)");
 	if (c->op == PF_ADDED && !S_ISREG(c->mode) && !S_ISDIR(c->mode) && !S_ISLNK(c->mode))
 		pf_buf_addf(out, " (%s)", type_name(c->mode));
 	if (c->op != PF_DELETED && S_ISREG(c->mode) && c->mode & (S_ISUID | S_ISGID))
@@ -153,6 +157,20 @@ static void put_mode(struct pf_jsonw *w, const char *key, mode_t mode)
 	pf_jsonw_kstr(w, key, text);
 }
 
+/* Their names: values are bytes, and the archive has them. */
+static void put_attrs(struct pf_jsonw *w, const struct pf_change *c)
+{
+	if (pf__change_has_attrs(c) && (c->attrs.count || c->attrs_differ)) {
+		pf_jsonw_key(w, "attributes");
+		pf_jsonw_begin(w, '[');
+		for (size_t i = 0; i < c->attrs.count; i++)
+			pf_jsonw_str(w, c->attrs.items[i].name);
+		pf_jsonw_end(w, ']');
+	}
+	if (c->other_attrs)
+		pf_jsonw_kbool(w, "other_attributes", true);
+}
+
 static void put_change(struct pf_jsonw *w, const struct pf_change *c)
 {
 	pf_jsonw_begin(w, '{');
@@ -174,6 +192,11 @@ static void put_change(struct pf_jsonw *w, const struct pf_change *c)
 		pf_jsonw_kbool(w, "content", c->content);
 	if (c->target)
 		pf__json_bytes(w, "target", "target_b64", c->target);
+	if (c->link)
+		put_uint(w, "link", c->link);
+	if (c->link_to)
+		pf__json_bytes(w, "link_to", "link_to_b64", c->link_to);
+	put_attrs(w, c);
 	if (c->opaque)
 		pf_jsonw_kbool(w, "opaque", true);
 	if (pf__change_lost(c))

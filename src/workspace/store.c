@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
-#include "workspace/workspace_internal.h"
+#include "workspace/apply_internal.h"
 
 #define SETS_MAX 100000u
 
@@ -135,6 +136,7 @@ int pf_change_load(int changes_fd, const char *id, struct pf_changeset *out, str
 	c.count = 0; /* of items, which are not there yet */
 	if (r == 0)
 		r = pf__manifest_read(dir, &c, blobs, err);
+	c.half_applied = pf__journal_there(dir);
 	if (r == 0 && c.count != said)
 		r = pf_fail(err, -EBADMSG, "change set %s has %zu entries and should have %zu", c.id, c.count,
 			    said);
@@ -156,6 +158,7 @@ int pf_change_counts(int changes_fd, const char *id, struct pf_changeset *out, s
 		return dir;
 	snprintf(c.id, sizeof(c.id), "%s", id);
 	r = pf__meta_read(dir, &c, &blobs, err);
+	c.half_applied = pf__journal_there(dir);
 	if (r < 0)
 		pf_change_free(&c);
 	else
@@ -163,18 +166,35 @@ int pf_change_counts(int changes_fd, const char *id, struct pf_changeset *out, s
 	return r;
 }
 
-int pf_change_drop(int changes_fd, const char *given, struct pf_error *err)
+int pf_change_usage(int changes_fd, const char *id, uint64_t *bytes, bool *half_applied)
 {
-	PF_AUTO_CLOSE int dir = -1;
-	char id[40], gone[48];
-	int r = resolve(changes_fd, given, id, err);
+	struct pf_changeset c;
+	int r = pf_change_counts(changes_fd, id, &c, NULL);
 
 	if (r < 0)
 		return r;
-	dir = pf__change_open_set(changes_fd, id, err);
-	if (dir < 0)
-		return dir;
-	flock(dir, LOCK_EX | LOCK_NB); /* no collect takes it for one that was cut off */
+	*bytes = c.bytes;
+	*half_applied = c.half_applied;
+	pf_change_free(&c);
+	return 0;
+}
+
+int pf_change_secrets(const struct pf_changeset *c, struct pf_list *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->count && c->secrets && r == 0; i++) {
+		if (pf__change_secret(&c->items[i]))
+			r = pf_list_add(out, c->items[i].path);
+	}
+	return r;
+}
+
+int pf__change_remove(int changes_fd, const char *id, struct pf_error *err)
+{
+	char gone[48];
+	int r;
+
 	/* Out of the list first: a drop that is cut off must not leave half a set behind. */
 	snprintf(gone, sizeof(gone), ".%s", id);
 	pf_remove_tree(changes_fd, gone);
@@ -182,6 +202,34 @@ int pf_change_drop(int changes_fd, const char *given, struct pf_error *err)
 		return pf_fail_errno(err, "cannot drop change set %s", id);
 	r = pf_remove_tree(changes_fd, gone);
 	return r < 0 ? pf_fail(err, r, "cannot remove all of change set %s: %s", id, strerror(-r)) : 0;
+}
+
+int pf_change_drop(int changes_fd, const char *given, bool force, char *note, struct pf_error *err)
+{
+	PF_AUTO_CLOSE int dir = -1;
+	char id[40];
+	int r = resolve(changes_fd, given, id, err);
+
+	if (note)
+		*note = '\0';
+	if (r < 0)
+		return r;
+	dir = pf__change_open_set(changes_fd, id, err);
+	if (dir < 0)
+		return dir;
+	/* An apply holds it while it works; and held by us, no collect takes it for one that was cut off. */
+	if (flock(dir, LOCK_EX | LOCK_NB) < 0)
+		return pf_fail(err, -EBUSY, "change set %s is being applied", id);
+	if (pf__journal_there(dir)) {
+		if (!force)
+			return pf_fail(
+				err, -EBUSY,
+				"change set %s is half applied: \"pinfold apply %s\" goes on; \"pinfold drop "
+				"--force %s\" removes what is staged and leaves the workspace as it is",
+				id, id, id);
+		pf__apply_abandon(changes_fd, dir, id, note);
+	}
+	return pf__change_remove(changes_fd, id, err);
 }
 
 int pf__change_open_blob(int set_fd, const struct pf_change *c, struct pf_error *err)
@@ -198,6 +246,23 @@ int pf__change_open_blob(int set_fd, const struct pf_change *c, struct pf_error 
 		       pf__ws_show(c->path, show));
 }
 
+int pf__change_place(int fd, struct pf_change_place *out)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return -errno;
+	*out = (struct pf_change_place){.dev = st.st_dev, .ino = st.st_ino};
+	memcpy(&out->fsid, &fs.f_fsid, sizeof(out->fsid));
+	return 0;
+}
+
+bool pf__change_same_place(const struct pf_change_place *a, const struct pf_change_place *b)
+{
+	return a->ino == b->ino && (a->dev == b->dev || (a->fsid && a->fsid == b->fsid));
+}
+
 int pf__change_open_workspace(const struct pf_changeset *c, struct pf_error *err)
 {
 	char show[PF__WS_SHOW];
@@ -205,12 +270,17 @@ int pf__change_open_workspace(const struct pf_changeset *c, struct pf_error *err
 	int fd = pf_openat2(AT_FDCWD, c->workspace, O_RDONLY | O_DIRECTORY, 0,
 			    RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 
+	if (fd >= 0)
+		return fd;
+	pf__ws_show(c->workspace, show);
 	if (fd == -ELOOP)
 		return pf_fail(err, fd, "a part of the workspace's path '%s' has become a symbolic link",
-			       pf__ws_show(c->workspace, show));
-	return fd < 0 ? pf_fail(err, fd, "cannot open the workspace '%s': %s",
-				pf__ws_show(c->workspace, show), strerror(-fd))
-		      : fd;
+			       show);
+	if (fd == -ENOENT)
+		return pf_fail(err, fd, "the workspace '%s' is not there any more", show);
+	if (fd == -ENOTDIR)
+		return pf_fail(err, fd, "the workspace '%s' is no directory any more", show);
+	return pf_fail(err, fd, "cannot open the workspace '%s': %s", show, strerror(-fd));
 }
 
 ssize_t pf__change_find(const struct pf_changeset *c, const char *path)

@@ -23,6 +23,8 @@
 /* Permission bits that a change carries; setuid and friends are kept in the set and dropped by apply. */
 #define PF__WS_MODE_BITS 07777
 
+#define PF__MANIFEST_MAX (UINT64_C(64) << 20) /* bytes, as written */
+
 /* --- util.c: lists, paths, opening ------------------------------------------------------------ */
 /* Sort by pf__ws_path_cmp() and drop doubles. */
 void pf__ws_list_sort(struct pf_list *l);
@@ -63,8 +65,25 @@ const char *pf__ws_show(const char *path, char out[PF__WS_SHOW]);
 /* --- content.c: bytes of files ---------------------------------------------------------------- */
 /* Copy n bytes of src to the empty file dst, holes kept. 0 or -errno. */
 int pf__ws_copy(int src, int dst, uint64_t n);
+/* The next run of data at or behind `at`: [*from, *to), empty at n. Without SEEK_DATA all is data. */
+void pf__ws_next_data(int fd, uint64_t at, uint64_t n, uint64_t *from, uint64_t *to);
 /* Are the first n bytes of both the same? 1, 0 or -errno. Holes that both have are skipped. */
 int pf__ws_same_bytes(int a, int b, uint64_t n);
+
+/* --- attrs.c: extended attributes ------------------------------------------------------------- */
+/* Those of "user." less what begins with skip (or NULL), sorted. others: there are more, of other namespaces
+ * or too large. Descriptors may be O_PATH here. 0 or -ENOMEM; what cannot be read counts as absent. */
+int pf__attrs_read(int fd, const char *skip, struct pf_attrs *out, bool *others);
+bool pf__attrs_same(const struct pf_attrs *a, const struct pf_attrs *b);
+int pf__attrs_add(struct pf_attrs *a, const char *name, const void *value, size_t size); /* behind the last */
+int pf__attrs_copy(struct pf_attrs *to, const struct pf_attrs *from);
+void pf__attrs_free(struct pf_attrs *a);
+/* Does the file system have them? (tmpfs: since Linux 6.6) */
+bool pf__attrs_supported(int fd);
+/* Set what is wanted and remove all others of "user.". 0 or -errno, -EOPNOTSUPP where there are none. */
+int pf__attrs_give(int fd, const struct pf_attrs *want);
+/* A replaced file's access list for the new one. chmod(2) afterwards fits it to the mode. 0 or -errno. */
+int pf__attrs_keep_acl(int from, int to);
 
 /* --- protect.c -------------------------------------------------------------------------------- */
 /* Does the policy's protect list hold this change back? mode is the change's (0: deletion). */
@@ -84,30 +103,38 @@ bool pf__protect_entry(const struct pf__protect *p, const char *path);
 bool pf__protect_leads(const struct pf__protect *p, const char *path, mode_t mode);
 
 /* --- collect_*.c ------------------------------------------------------------------------------ */
-struct pf__inode {
+/* A file that has several names in the upper, or in a directory that was renamed. */
+struct pf__file {
 	dev_t dev;
 	ino_t ino;
-	uint64_t blob; /* 0: free slot */
+	uint64_t blob;	 /* 0: none yet */
+	char *keeper;	 /* a name of it that the workspace has and keeps; NULL: none known */
+	uint64_t names;	 /* entries of the set that are names of it */
+	uint64_t number; /* as the set has it; 0: not yet */
+	bool protect;	 /* keeper is a protected path */
 };
 
 struct pf__collect {
 	const struct pf_collect *what;
 	struct pf_changeset set;    /* being filled */
-	size_t room;		    /* of set.items */
+	size_t room;		    /* of set.items; until all is walked their `link` is a number in files */
 	struct pf__protect protect; /* what->protect, compiled */
 	struct pf_buf line;	    /* scratch: an entry as the manifest will have it */
 	uint64_t manifest_bytes;    /* of all entries, as they will be written */
 	int64_t deadline_ns;	    /* CLOCK_MONOTONIC */
 	bool cut;		    /* entries are missing, not only contents */
 	bool full;		    /* a cap ended the walk */
+	bool upper_attrs;	    /* the upper's file system has attributes of "user." */
 	struct pf_list hidden;	    /* what->masked, sorted */
 	struct stat upper_root, lower_root;
 	int blobs_fd;
-	uint64_t blobs;		  /* the last number given */
-	uint64_t lower_bytes;	  /* copied out of the workspace for renamed directories */
-	bool linked;		  /* some blobs are links of files in the upper */
-	struct pf__inode *inodes; /* hash of hard-linked files that have a blob */
-	size_t inode_room, inode_count;
+	uint64_t blobs;		/* the last number given */
+	uint64_t blob_bytes;	/* that they take */
+	uint64_t lower_bytes;	/* copied out of the workspace for renamed directories */
+	bool linked;		/* some blobs are links of files in the upper */
+	struct pf__file *files; /* numbered from 1; [0] is none */
+	size_t file_count, file_room;
+	uint32_t *file_hash; /* numbers by device and inode, 0 for a free slot; twice file_room of them */
 	struct pf_error *err;
 };
 
@@ -116,6 +143,7 @@ struct pf__side {
 	bool exists;
 	bool lower; /* read from the workspace, not from the upper */
 	int dirfd;
+	int fd; /* of a directory: itself; else -1 */
 	const char *name;
 	struct stat st;
 };
@@ -124,8 +152,22 @@ int pf__collect_walk(struct pf__collect *c);
 /* Compare and record. Directories' contents are not looked at. 0 or -errno. */
 int pf__collect_emit(struct pf__collect *c, const char *path, const struct pf__side *view,
 		     const struct pf__side *base, bool opaque, bool protect);
-/* Keep a regular file's bytes; *blob is 0 if they could not be kept and the set is marked truncated. */
-int pf__collect_spill(struct pf__collect *c, const char *path, const struct pf__side *view, uint64_t *blob);
+/* The content of an added or changed entry, into ch: a link's target, a file's blob. */
+int pf__collect_content(struct pf__collect *c, struct pf_change *ch, const struct pf__side *view);
+bool pf__collect_same(const struct pf__side *view, const struct pf__side *base);
+/* Keep a regular file's bytes in ch->blob, which is 0 if they could not be kept and the set is marked
+ * truncated. Those of ch->link's file are kept once. */
+int pf__collect_spill(struct pf__collect *c, struct pf_change *ch, const struct pf__side *view);
+/* What both sides have of attributes, into ch: all that it is to have, and whether that differs. */
+int pf__collect_attrs(struct pf__collect *c, const struct pf__side *view, const struct pf__side *base,
+		      struct pf_change *ch);
+/* The number of the file that this side is a name of; 0 if it has no other name. */
+int pf__hardlinks_find(struct pf__collect *c, const struct pf__side *view, uint64_t *number);
+/* path stays in the workspace and is this file: its bytes did not change. */
+int pf__hardlinks_keep(struct pf__collect *c, uint64_t number, const char *path);
+/* When all is walked and sorted: number the files that have several names, in the order of the paths. */
+void pf__hardlinks_finish(struct pf__collect *c);
+void pf__hardlinks_free(struct pf__collect *c);
 /* Something is missing from the set: say what (the first reason is kept). */
 void pf__collect_truncate(struct pf__collect *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same where it is the content of one entry, which is in the set without it. */
@@ -138,6 +180,14 @@ int pf__manifest_read_line(const char *line, size_t n, struct pf_change *out, st
 int pf__manifest_write(int dirfd, const struct pf_changeset *c, struct pf_error *err);
 int pf__manifest_read(int dirfd, struct pf_changeset *c, uint64_t blobs, struct pf_error *err);
 void pf__change_clear(struct pf_change *c);
+/* Content that may be secret, by where it stands. */
+bool pf__change_secret(const struct pf_change *c);
+/* left has some of all's items, the others were applied: number its links anew. Names that are gone from it
+ * stand in the workspace now, so that the first of each file is a link to one of those. Pointers stay all's.
+ * 0 or -ENOMEM. */
+int pf__hardlinks_reduce(const struct pf_changeset *all, struct pf_changeset *left);
+/* Its attributes are part of it: of what is new, has new bytes, or had them changed. */
+bool pf__change_has_attrs(const struct pf_change *c);
 /* A regular file whose bytes should be in the set and could not be kept. */
 bool pf__change_lost(const struct pf_change *c);
 int pf__meta_write(int dirfd, const struct pf_changeset *c, uint64_t blobs, uint32_t uid_base,
@@ -147,12 +197,27 @@ int pf__meta_read(int dirfd, struct pf_changeset *c, uint64_t *blobs, struct pf_
 void pf__json_bytes(struct pf_jsonw *w, const char *key, const char *key_b64, const char *s);
 /* Strict base64 (RFC 4648, padded, no spaces) of bytes without NUL; NULL if it is not. */
 char *pf__base64_decode(const char *s, size_t n);
+void *pf__base64_bytes(const char *s, size_t n, size_t *size); /* any bytes, and a NUL behind them */
+
+/* --- retain.c --------------------------------------------------------------------------------- */
+/* A set of this many bytes was kept just now: drop old ones if it is time. What cannot be done is tried again
+ * with the next one. */
+void pf__retain_one(int changes_fd, const char *id, uint64_t bytes);
+/* With the bounds given; keep: never this one (or NULL). now: seconds since the epoch. */
+int pf__retain(int changes_fd, const char *keep, int64_t now, int64_t age_max, uint64_t bytes_max,
+	       unsigned *dropped, struct pf_error *err);
 
 /* --- store.c ---------------------------------------------------------------------------------- */
 bool pf__change_id_ok(const char *id);
 /* "blobs/N" of a change set, opened for reading; it must be a regular file of this size. */
 int pf__change_open_blob(int set_fd, const struct pf_change *c, struct pf_error *err);
 int pf__change_open_set(int changes_fd, const char *id, struct pf_error *err);
+/* Out of the list and away; id is a whole one. */
+int pf__change_remove(int changes_fd, const char *id, struct pf_error *err);
+/* Which directory a descriptor is: struct pf_change_place. 0 or -errno. */
+int pf__change_place(int fd, struct pf_change_place *out);
+/* Is it the same? A device number may change with a boot, the file system's id with its kind. */
+bool pf__change_same_place(const struct pf_change_place *a, const struct pf_change_place *b);
 /* The user's directory, through no symbolic link. */
 int pf__change_open_workspace(const struct pf_changeset *c, struct pf_error *err);
 /* Index in the sorted items, or -1. */
@@ -186,52 +251,5 @@ struct pf__line {
  */
 int pf__diff_mark(const struct pf__line *a, size_t na, const struct pf__line *b, size_t nb, uint8_t *a_gone,
 		  uint8_t *b_new);
-
-/* --- apply*.c --------------------------------------------------------------------------------- */
-enum pf__todo {
-	PF__DO_NOT, /* not asked for, or it cannot be applied at all (sockets, devices) */
-	PF__DO_WRITE,
-	PF__DO_DONE, /* is as it should be already */
-};
-
-struct pf__apply {
-	const struct pf_changeset *c;
-	const struct pf_apply *how;
-	struct pf_apply_report *report;
-	int ws_fd, set_fd;
-	uint8_t *todo;	  /* enum pf__todo, one an item */
-	uint8_t *removed; /* one an item: has gone in this run */
-	int64_t *stamps;  /* sorted mtimes of what is written, for the order of the new ones */
-	size_t stamp_count;
-	int64_t now_ns;
-	bool as_root;
-	bool blocked; /* a conflict that force does not lift */
-	struct pf_error *err;
-};
-
-int pf__apply_no_memory(struct pf__apply *a);
-/* -errno with "cannot WHAT 'path': why" */
-int pf__apply_cannot(struct pf__apply *a, int code, const char *what, const char *path);
-/* A modified entry that is to be of another type than it was (or is, for a forced apply). */
-bool pf__apply_retype(const struct pf_change *c);
-
-/* Find every conflict and protected path; fills the report and turns finished entries into PF__DO_DONE. */
-int pf__apply_check(struct pf__apply *a);
-/* Just before an entry goes: is it still the one that the check saw? (not ctime: our own removal of another
- * name of the same file changes that) */
-bool pf__apply_still(const struct pf_change *c, const struct stat *now);
-
-/* apply_same.c: is the workspace's entry as the change wants it? parent is the directory it is in. 1, 0,
- * -errno. */
-int pf__apply_same(struct pf__apply *a, const struct pf_change *c, int parent, const char *leaf,
-		   const struct stat *st);
-/* The mode that an entry is to have: set-id bits go, but a directory keeps an inherited setgid. */
-mode_t pf__apply_mode(const struct pf_change *c, const struct stat *parent);
-
-/* apply_write.c. Directories are made so that we can get in; pf__apply_dir_mode() gives them theirs at the
- * end. */
-int pf__apply_write(struct pf__apply *a, size_t i);
-int pf__apply_remove(struct pf__apply *a, size_t i);
-int pf__apply_dir_mode(struct pf__apply *a, size_t i);
 
 #endif

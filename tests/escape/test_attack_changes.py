@@ -74,16 +74,19 @@ def test_a_link_and_then_a_file_through_it(anyone, workspace, outside, canary):
 
 
 def test_modes_and_kinds(anyone, workspace):
-    """Set-user-id bits, devices, sockets, FIFOs: the copy may have some, the user's directory gets none."""
+    """Set-user-id bits, devices, sockets: the copy may have some, the user's directory gets none. A FIFO it gets, and is
+    told: who opens one waits."""
     ws = workspace(anyone, {"f": "x"})
     done = run(anyone, ws, "cp /bin/true s && chmod 6755 s && stat -c %a s; mkfifo p; mkdir g && chmod 2777 g; "
                "python3 -c \"import socket; socket.socket(socket.AF_UNIX).bind('k')\"; mknod c c 0 0 || echo no whiteout; mknod b b 7 0 || echo no device")
     assert "6755" in done.out, f"inconclusive: the copy has no such bit: {done!r}"
     assert "no whiteout" in done.out and "no device" in done.out
-    anyone("apply", "last")
+    applied = anyone("apply", "last")
+    assert "p: a FIFO" in applied.out and "k: not applied: a socket" in applied.out, repr(applied)
     for name in os.listdir(ws):
         mode = os.lstat(os.path.join(ws, name)).st_mode
-        assert not mode & 0o6000 and (stat.S_ISREG(mode) or stat.S_ISDIR(mode)), (name, oct(mode))
+        kinds = stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (name == "p" and stat.S_ISFIFO(mode))
+        assert not mode & 0o6000 and kinds, (name, oct(mode))
     assert os.path.exists(os.path.join(ws, "s")), "what can be applied is"
 
 

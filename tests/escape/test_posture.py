@@ -9,6 +9,9 @@ command gets: the filter answers before the kernel does, so they are the same on
 """
 import os
 
+import pytest
+
+import images
 from escape import HERE
 
 GOLDEN = os.path.join(HERE, "posture.golden")
@@ -42,18 +45,18 @@ def normal(line, tools):
     return line
 
 
-def posture(who, tools, attack_program):
+def posture(who, tools, attack_program, options):
     with open(os.path.join(HERE, "payload/posture.py"), "rb") as f:
         code = f.read()
-    done = who.run("--quiet", "-i", "--tools", tools, "--", "/usr/bin/python3", "-", stdin=code)
+    done = who.run("--quiet", "-i", *options, "--tools", tools, "--", "/usr/bin/python3", "-", stdin=code)
     assert done.code == 0, repr(done)
     lines = []
     for line in done.out.splitlines():
         line = normal(line.rstrip(), tools)
         if line and (line not in lines or not line.startswith(("mount", "root"))):
             lines.append(line)
-    done = who.run("--quiet", "--tools", tools, "--", "sh", "-c", f"{attack_program} calls; {attack_program} sockets")
-    signals = who.run("--quiet", "--", "sh", "-c", "grep ^Sig[BI] /proc/self/status")     # python has its own
+    done = who.run("--quiet", *options, "--tools", tools, "--", "sh", "-c", f"{attack_program} calls; {attack_program} sockets")
+    signals = who.run("--quiet", *options, "--", "sh", "-c", "grep ^Sig[BI] /proc/self/status")     # python has its own
     lines += ["status " + " ".join(line.split()) for line in signals.out.splitlines()]
     lines += ["call " + line.replace("refused ", "") for line in done.out.splitlines() if line != "tried"]
     return lines
@@ -75,23 +78,32 @@ def name_of(who):
     return "user" if who.prefix or os.geteuid() != 0 else "root"
 
 
-def test_posture(anyone, tools, attack_program):
-    seen, want = posture(anyone, tools, attack_program), golden()
-    name = name_of(anyone)
+@pytest.fixture(params=["host", "image"])
+def root(request, image):
+    """root(who): the options for a root of the host's own tools, or of an image with nothing but busybox and python."""
+    if request.param == "host":
+        return lambda who: []
+    return lambda who: ["--image", image(who, images.with_python(images.busybox()))]
+
+
+def test_posture(anyone, tools, attack_program, root):
+    options = root(anyone)
+    seen, want = posture(anyone, tools, attack_program, options), golden()
+    name = name_of(anyone) + ("-image" if options else "")
     if os.environ.get("PF_UPDATE_GOLDEN"):
         want[name] = seen
         with open(GOLDEN, "w", encoding="utf-8") as f:
             f.write("# What a command sees and may; see test_posture.py.\n")
             for section in sorted(want):
                 f.write(f"\n[{section}]\n" + "\n".join(want[section]) + "\n")
-    more = [line for line in seen if line not in want[name]]
-    less = [line for line in want[name] if line not in seen]
+    more = [line for line in seen if line not in want.get(name, [])]
+    less = [line for line in want.get(name, []) if line not in seen]
     assert not more and not less, "the posture has changed:\n" + "\n".join([*("+ " + m for m in more), *("- " + m for m in less)])
 
 
-def test_nothing_in_it_is_bad(anyone, tools, attack_program):
+def test_nothing_in_it_is_bad(anyone, tools, attack_program, root):
     """Whatever the golden list says: these lines may never be in it."""
-    for line in posture(anyone, tools, attack_program):
+    for line in posture(anyone, tools, attack_program, root(anyone)):
         assert not line.startswith(("writable ", "set-user-id /", "call ESCAPED")), line
         assert "THE HOSTS" not in line and "READABLE" not in line, line
         if line.startswith("status Cap"):

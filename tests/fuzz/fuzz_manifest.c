@@ -27,6 +27,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!pf__ws_path_ok(c.path) || c.path[0] == '/' || strstr(c.path, "/../") ||
 	    strncmp(c.path, "../", 3) == 0)
 		abort();
+	if (c.link_to && (!c.link || !pf__ws_path_ok(c.link_to)))
+		abort();
+	for (size_t i = 0; i < c.attrs.count; i++) {
+		if (strncmp(c.attrs.items[i].name, "user.", 5) != 0 ||
+		    (i && strcmp(c.attrs.items[i - 1].name, c.attrs.items[i].name) >= 0))
+			abort();
+	}
 	if (pf__manifest_write_line(&c, &first) < 0 ||
 	    pf__manifest_read_line(first.data, first.len - 1, &again, &err) < 0 ||
 	    pf__manifest_write_line(&again, &second) < 0 || strcmp(first.data, second.data) != 0 ||

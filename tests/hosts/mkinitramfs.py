@@ -12,6 +12,9 @@ import re
 import shutil
 import stat
 import subprocess
+import tempfile
+
+import images    # of tests/
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -26,7 +29,7 @@ SETUID = ["newuidmap", "newgidmap"]
 # "busybox mount" and the like come from here; it is also the interpreter of init.
 BUSYBOX = "/usr/bin/busybox"
 
-MODULES = ["overlay", "virtio_pci", "virtio_blk", "ext4"]
+MODULES = ["overlay", "virtio_pci", "virtio_blk", "ext4", "erofs", "loop"]
 
 PASSWD = """root:x:0:0:root:/root:/bin/bash
 tester:x:1000:1000:tester:/home/tester:/bin/bash
@@ -111,14 +114,18 @@ def _merged(path):
     return path if path.startswith("usr/") else f"usr/{path}"
 
 
+def _add_libraries(tree, program):
+    for wanted, source in _libraries(program):
+        tree.copy(_merged(wanted), source, 0o755)
+
+
 def _add_programs(tree):
     for name in PROGRAMS:
         path = shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin")
         if not path:
             raise Missing(f"{name} is not installed")
         tree.copy(f"usr/bin/{name}", os.path.realpath(path), 0o4755 if name in SETUID else 0o755)
-        for wanted, source in _libraries(path):
-            tree.copy(_merged(wanted), source, 0o755)
+        _add_libraries(tree, path)
 
 
 def _add_pinfold(tree, build):
@@ -129,6 +136,21 @@ def _add_pinfold(tree, build):
     libexec = os.path.join(build, "libexec/pinfold")
     for name in sorted(os.listdir(libexec)):
         tree.copy(f"usr/local/libexec/pinfold/{name}", os.path.join(libexec, name), 0o755)
+        _add_libraries(tree, os.path.join(libexec, name))
+
+
+def _add_image(tree):
+    """An OCI layout of a small system with an account of its own, to be imported there."""
+    image = images.busybox()
+    image.file("etc/passwd", images.PASSWD + "app:x:1234:1234::/home/app:/bin/sh\n").file("etc/group", images.GROUP + "app:x:1234:\n")
+    image.dir("home/app", 0o755, 1234, 1234).file("home/app/own", "own\n", 0o600, 1234, 1234)
+    with tempfile.TemporaryDirectory() as folder:
+        top = images.layout(os.path.join(folder, "layout"), image, {"User": "app", "Env": ["FROM=image"], "WorkingDir": "/srv"})
+        tree.file("pf/cow.json", b'{"root": "cow", "user": "root"}\n')
+        for at, _, names in os.walk(top):
+            for name in names:
+                path = os.path.join(at, name)
+                tree.copy(f"pf/layout/{os.path.relpath(path, top)}", path, 0o644)
 
 
 # --- modules -------------------------------------------------------------------------------
@@ -203,6 +225,7 @@ def base_tree(kernel, build):
         raise Missing("busybox-static is not installed")
     tree.copy("usr/bin/busybox", BUSYBOX, 0o755)
     _add_pinfold(tree, build)
+    _add_image(tree)
     # with /lib a link to usr/lib, the modules are named through usr
     modules = Tree()
     _add_modules(modules, kernel)

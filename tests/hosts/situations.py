@@ -69,6 +69,18 @@ crash() {
 }
 """
 
+# images PREFIX WHO: import one and run it as its configuration says, as root and with a workspace
+IMAGES = r"""
+images() {
+	local p=$1
+	shift
+	report "$p.import" "$@" pinfold image import --name box /pf/layout
+	report "$p.run" "$@" pinfold run --json --image box -- sh -c 'id -un; pwd; echo $FROM $HOME; cat /etc/image; stat -c "%u %g" /etc/image; echo x >/x; echo x >~/x && cat ~/x'
+	report "$p.again" "$@" pinfold run --json --image box --user root -- sh -c 'id -u; ls -A /tmp /run'
+	report "$p.own" "$@" pinfold run --json --image box -- cat /home/app/own
+}
+"""
+
 # groups, run directories and scratch of sandboxes that are over; "pinfold-host" is where a delegated caller stands
 LEFT = """bash -c '
 	find /sys/fs/cgroup -name "pinfold-*" ! -name pinfold-host
@@ -81,6 +93,7 @@ BOOTS = {}
 BOOTS["root"] = Boot(
     WORKSPACE
     + CORE
+    + IMAGES
     + rf"""
 setup cgroup2
 setup disk /disk
@@ -91,7 +104,14 @@ report no_overlay.cow root pinfold run --json --workspace /disk/ws -- true
 report no_overlay.ro root pinfold run --json --workspace /disk/ws:ro -- true
 
 setup load overlay
+images unpacked root
+setup load erofs
+setup load loop
 report root_v2.doctor root pinfold doctor --json
+images loop root
+report loop.cow root pinfold run --json --policy /pf/cow.json --image box -- sh -c 'id -u; echo x >>/etc/image; cat /etc/image; rm -r /srv; mv /home/app /home/moved; ls / /home'
+report loop.workspace root pinfold run --json --workspace /disk/ws --image box --rm -- sh -c 'pwd; id -u; stat -c %u src lib 2>/dev/null; echo n >n && rm n; cat .env'
+report loop.devices sh -c 'cat /sys/block/loop*/loop/backing_file 2>/dev/null'
 causes root_v2 root
 report root_v2.cpus root pinfold run --json --cpus 0.5 -- true
 report root_v2.require root pinfold run --json --require limits,landlock,cgroup,init_uid -- true
@@ -114,11 +134,14 @@ report root_v2.left {LEFT}
 
 BOOTS["user"] = Boot(
     WORKSPACE
+    + IMAGES
     + rf"""
 setup load overlay
 setup cgroup2
 setup disk /disk
 setup workspace 1000
+images user_image user
+report user_image.cow user pinfold run --json --policy /pf/cow.json --image box -- true
 report user_v2.doctor user pinfold doctor --json
 causes user_v2 user
 report user_v2.require user pinfold run --json --require limits -- true
@@ -133,6 +156,7 @@ STATE=
 
 printf 'tester:100000:65536\n' | tee /etc/subuid >/etc/subgid
 report subids.doctor user pinfold doctor --json
+report subids.image user pinfold run --json --image box -- sh -c 'id -un; stat -c "%u %g" /etc/image; cat /home/app/own'
 report subids.exit user pinfold run --json -- sh -c 'id; exit 3'
 report subids.tty user pinfold run --json -t -- sh -c 'test -t 0 && stat -c "%a %g" /dev/pts/0'
 STATE=/disk/state

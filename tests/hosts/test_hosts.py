@@ -17,7 +17,7 @@ BUILD = os.path.join(TOP, os.environ.get("O", "build"))
 CACHE = os.path.join(BUILD, "cache/hosts")
 BOOTS_AT_ONCE = 2
 
-sys.path.insert(0, HERE)
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 import boot  # noqa: E402
 import mkinitramfs  # noqa: E402
@@ -225,6 +225,56 @@ def test_root_owned_workspace(host):
 def test_root_workspace_without_idmap(host):
     """6.1 has no idmapped tmpfs: refused by name."""
     assert "has no idmapped mounts" in host.result("tmpfs", "boundary", 125)["error"]
+
+
+def shown(host, what, image_by, owners, expected):
+    result = host.result(what, "exited", 0)
+    proved(result, root=result["receipt"]["outside"]["uid"] != 1000)
+    assert (result["receipt"]["image_by"], result["receipt"]["image_owners"]) == (image_by, owners)
+    assert result["stdout"] == expected, result
+    return result
+
+
+@pytest.mark.host("root", "unpacked")
+def test_root_image_without_erofs(host):
+    """No module for it: unpacked. On tmpfs, which 6.1 does not map, root's files belong to nobody inside."""
+    assert host["import"].rc == 0, host["import"]
+    shown(host, "run", "unpacked", "nobody", "app\n/srv\nimage /home/app\nof the image\n65534 65534\nx\n")
+    shown(host, "again", "unpacked", "nobody", "0\n/run:\n\n/tmp:\n")
+    assert host["own"].rc == 1    # of mode 600, and not the command's
+
+
+@pytest.mark.host("root", "loop")
+def test_root_image_by_loop(host):
+    """Before 6.12 the kernel takes no file for a device, and overlays want their layers attached."""
+    assert host["import"].rc == 0, host["import"]
+    shown(host, "run", "erofs loop", "kept", "app\n/srv\nimage /home/app\nof the image\n0 0\nx\n")
+    shown(host, "again", "erofs loop", "kept", "0\n/run:\n\n/tmp:\n")
+    shown(host, "own", "erofs loop", "kept", "own\n")
+    result = shown(host, "cow", "erofs loop", "kept", "0\nof the image\nx\n/:\nbin\ndev\netc\nhome\nopt\nproc\nroot\nrun\nsys\ntmp\nusr\nvar\n\n"
+                   "/home:\nmoved\n")
+    assert result["stderr"] == ""    # a directory of the image can be renamed (redirect_dir)
+    result = host.result("workspace", "exited", 1)
+    assert result["stdout"].startswith("/disk/ws\n1234\n1234\n") and ".env" in result["stderr"]
+    assert host["devices"].out == "", host["devices"]
+    _, items = doctor_items(host.steps["root_v2.doctor"])
+    assert items["erofs_loop"]["ok"] and not items["erofs_file"]["ok"] and "Linux 6.12" in items["erofs_file"]["mend"]
+
+
+@pytest.mark.host("user", "user_image")
+def test_user_image(host):
+    """Unpacked, its owners lost; HOME is not the image's own, since before 6.6 no tmpfs can be the upper of a user's overlay."""
+    assert host["import"].rc == 0, host["import"]
+    shown(host, "run", "unpacked", "user", "app\n/srv\nimage /home/user\nof the image\n1234 1234\nx\n")
+    shown(host, "again", "unpacked", "user", "0\n/run:\n\n/tmp:\n")
+    shown(host, "own", "unpacked", "user", "own\n")
+    assert "needs Linux 6.6" in host.result("cow", "error", 125)["error"]
+
+
+@pytest.mark.host("user", "subids")
+def test_image_with_subids(host):
+    result = shown(host, "image", "unpacked", "user", "app\n1234 1234\nown\n")
+    assert result["receipt"]["init_uid"] == "separate"
 
 
 @pytest.mark.host("root", "core")

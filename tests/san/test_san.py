@@ -19,6 +19,8 @@ import time
 
 import pytest
 
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
 SECONDS = 60
 REPORT = re.compile(
     rb"Sanitizer|runtime error:|pinfold-init (died|stopped)|first process|launcher died|helper that reads the changes died|connection to pinfold-init|the peer")
@@ -284,8 +286,8 @@ def test_policy_errors(pinfold, workspace, text):
 
 def test_policy_verbs(pinfold):
     assert pinfold("policy", "show", "--memory", "2G", "--env", "A=b").code == 0
-    for name in os.listdir("policies"):
-        assert pinfold("policy", "check", os.path.abspath(os.path.join("policies", name))).code == 0
+    for name in os.listdir(os.path.join(TOP, "policies")):
+        assert pinfold("policy", "check", os.path.join(TOP, "policies", name)).code == 0
 
 
 @pytest.mark.parametrize("args", [["--no-such-option", "--", "true"], ["--timeout", "soon", "--", "true"], ["--memory", "-1", "--", "true"],

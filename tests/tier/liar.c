@@ -319,6 +319,14 @@ static int send_ready(struct pf_conn *c, const void *body, size_t n)
 		_exit(1);
 	if (lie("silent_after_prepare"))
 		for_ever();
+	if (lie("deaf") || lie("deaf_for_ever")) { /* it speaks, and what is said to it fails */
+		shutdown(PF_INIT_SOCKET_FD, SHUT_RD);
+		__real_pf_conn_send(c, PF_MSG_READY, body, n);
+		flush(c);
+		while (lie("deaf_for_ever"))
+			raw_frame(77, 0, 0, zeros, 1000);
+		for_ever();
+	}
 	if (lie_begins("omits_"))
 		embellish(&m);
 	if (lie("ready_unknown"))

@@ -920,7 +920,7 @@ int main(int argc, char **argv)
 	if (argc < 5)
 		return 2;
 	setvbuf(stdout, NULL, _IONBF, 0);
-	places = (struct pf_places){argv[2], argv[3], argv[4]};
+	places = (struct pf_places){.state = argv[2], .runtime = argv[3], .libexec = argv[4]};
 	CHECK_R(pf_policy_new(&policy, &err));
 	for (a = 5; a + 1 < argc; a += 2)
 		CHECK_R(pf_policy_option(policy, argv[a], argv[a + 1], &err));

@@ -177,6 +177,102 @@ def test_disk_limit_survived(anyone, sh, workspace):
     assert r.hits() == {"disk_limit"}
 
 
+MANY = "i=0; while [ $i -lt %d ]; do : > n$i || exit 1; i=$((i+1)); done; echo all"
+
+
+def test_disk_limit_of_inodes(anyone, sh, workspace):
+    """Empty files take no block, but each takes an inode, of which there are as many as the size allows."""
+    ws = workspace(anyone)
+    r = sh(anyone, MANY % 20000, "--workspace", ws, "--disk", "2M", "--rm")
+    assert (r.cause, r.exit_code) == ("disk_limit", 1) or r.exit_code == 2, r
+    assert r.cause == "disk_limit" and "all" not in r.stdout and os.listdir(ws) == []
+
+
+def test_disk_limit_met_and_tidied_up(anyone, live, workspace):
+    """Seen when the command spoke of it, though there is room again at its end."""
+    ws = workspace(anyone)
+    run = live(anyone, "run", "--json=stream", "-i", "--workspace", ws, "--disk", "2M", "--", "sh", "-c",
+               "head -c 8M /dev/zero > big; read x; rm big; exit 7", stdin=subprocess.PIPE)
+    run.until("space")
+    run.send("go\n")
+    run.wait()
+    r = json.loads(run.text().splitlines()[-1])["result"]
+    assert (r["cause"], r["exit_code"]) == ("disk_limit", 7), r
+
+
+# A limit that memory cannot hold: as root its file system is a file on the disk.
+
+
+@pytest.fixture
+def on_disk(pinfold, need_root, need_program, sh, workspace):
+    """on_disk(script, *options): the result of a run whose changes are bounded by a file system on disk."""
+    need_program("mkfs.ext4")
+
+    def run(script, *options, ws=None):
+        r = sh(pinfold, script, "--workspace", ws or workspace(pinfold), *options)
+        if r.cause == "boundary" and "loop" in (r.error or ""):
+            pytest.skip(r.error)
+        assert r["receipt"]["workspace"]["upper"] == "ext4", r
+        return r
+
+    return run
+
+
+def test_disk_limit_beyond_memory(on_disk, workspace, pinfold):
+    """More than the memory is written, nothing is killed for memory, and the limit is where it was asked for."""
+    ws = workspace(pinfold, {"a": "a"})
+    r = on_disk("head -c 150M /dev/zero > big && stat -c %s big; df -m . | tail -1", "--memory", "96M", "--disk", "200M", "--rm", ws=ws)
+    assert r.exit_code == 0 and r.hits() == set() and r.stdout.startswith("157286400\n")
+    assert os.listdir(ws) == ["a"]
+    r = on_disk("head -c 300M /dev/zero > big; stat -c %s big; exit 1", "--memory", "96M", "--disk", "200M", "--rm")
+    assert (r.cause, r.exit_code) == ("disk_limit", 1)
+    assert 196 << 20 <= int(r.stdout) <= 200 << 20
+
+
+def test_disk_limit_beyond_memory_survived(on_disk):
+    r = on_disk("head -c 300M /dev/zero > big; echo survived", "--memory", "96M", "--disk", "100M", "--rm")
+    assert (r.cause, r.exit_code, r.stdout) == ("exited", 0, "survived\n") and r.hits() == {"disk_limit"}
+
+
+def test_disk_limit_beyond_memory_of_inodes(on_disk):
+    r = on_disk(MANY % 40000, "--memory", "96M", "--disk", "49M", "--rm", "--timeout", "120s")
+    assert r.cause == "disk_limit" and "all" not in r.stdout, r
+
+
+def test_changes_on_disk_are_changes(on_disk, workspace, pinfold):
+    ws = workspace(pinfold, {"a": "old\n", "d/x": "y"})
+    r = on_disk("echo new > a; mv d e; ln -s a l; mkdir n; setfattr -n user.x -v 1 a 2>/dev/null; rm -r e", "--memory", "96M", "--disk", "64M", ws=ws)
+    assert r.exit_code == 0 and r["changes"]["added"] == 2 and r["changes"]["modified"] == 1
+    assert pinfold("apply", "last").code == 0 and sorted(os.listdir(ws)) == ["a", "l", "n"]
+
+
+def test_a_killed_keeper_leaves_no_file_system(pinfold, on_disk, live, workspace):
+    """No file, no mount and no loop device: the file has no name and the kernel frees the rest."""
+    on_disk("true", "--memory", "96M", "--disk", "64M")
+    ws = workspace(pinfold)
+    run = live(pinfold, "run", "--workspace", ws, "--memory", "96M", "--disk", "64M", "--", "sh", "-c", f"echo x > x; echo up; {NEVER}")
+    run.until("up")
+    run.process.kill()
+    run.wait()
+    pinfold.sweep()
+    assert os.listdir(os.path.join(pinfold.state, "scratch")) == []
+
+
+def test_disk_limit_that_the_state_cannot_hold(pinfold, need_root, need_program, workspace, _place):
+    """Said by name before anything runs."""
+    need_program("mkfs.ext4")
+    small = os.path.join(_place, "small-state")
+    os.mkdir(small)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m,mode=755", "none", small], check=True)
+    try:
+        r = pinfold.result("--workspace", workspace(pinfold), "--memory", "96M", "--disk", "64M", "--", "echo", "ran",
+                           env={"PINFOLD_STATE": small + "/state"})
+        assert (r.cause, r.code, r.stdout) == ("boundary", 125, "") and "64 MiB" in r.error and "PINFOLD_STATE" in r.error
+    finally:
+        subprocess.run(["umount", small], check=True)
+        os.rmdir(small)
+
+
 def test_disk_limit_of_tmp(anyone, sh):
     r = sh(anyone, "head -c 4G /dev/zero > /tmp/big")
     assert (r.cause, r.exit_code) == ("disk_limit", 1)
@@ -222,8 +318,8 @@ def test_boundary_a_stronger_tier(anyone):
         assert done.code == 125 and done.out == "" and tier in done.err
 
 
-def test_boundary_disk_beyond_memory_names_what_would_do(anyone):
-    r = anyone.result("--disk", "2G", "--", "echo", "ran")
+def test_boundary_disk_beyond_memory_names_what_would_do(as_user, workspace):
+    r = as_user.result("--disk", "2G", "--workspace", workspace(as_user), "--", "echo", "ran")
     assert (r.cause, r.exit_code, r.signal, r.code) == ("boundary", None, None, 125)
     assert "--memory 4128M" in r.error and r.stdout == ""
 

@@ -97,34 +97,6 @@ def test_interrupted_at_random_moments(anyone, workspace):
     crash(anyone, workspace, 50, signal.SIGINT, 2)
 
 
-def test_apply_killed_at_random_moments(anyone, workspace):
-    """Each file is as it was or as it becomes, nothing else of the user's is touched, and applying again does the rest."""
-    files = {f"d{i % 5}/f{i}": f"old {i}\n" for i in range(60)}
-    rng = random.Random(5)
-    whole = None
-    for _ in range(8):
-        ws = workspace(anyone, {**files, "other": "mine\n"})
-        script = "for f in d*/f*; do echo new > $f.tmp; mv $f.tmp $f; done; rm d0/f0; mkdir n; echo x > n/x"
-        assert anyone("run", "--workspace", ws, "--", "sh", "-c", script).code == 0
-        process = anyone.popen("apply", "last", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        began = time.monotonic()
-        while whole is not None and time.monotonic() - began < rng.uniform(0, whole) and process.poll() is None:
-            pass
-        if whole is not None:
-            process.kill()
-        process.wait(60)
-        whole = whole or time.monotonic() - began
-        for name, content in read_tree(ws).items():
-            if name in files:
-                assert content in (files[name].encode(), b"new\n"), name
-        assert open(ws + "/other").read() == "mine\n"
-        done = anyone("apply", "last")
-        assert done.code == 0, done
-        assert {n: c for n, c in read_tree(ws).items() if c is not None} == \
-            {**{n: b"new\n" for n in files if n != "d0/f0"}, "other": b"mine\n", "n/x": b"x\n"}
-        assert anyone("drop", "last").code == 0
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [3, 4])
 def test_killed_at_many_random_moments(anyone, workspace, seed):

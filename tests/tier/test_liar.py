@@ -18,7 +18,7 @@ WIRE = """silent exits closes garbage half_frame half_frame_and_exit frame_too_l
 # What it says, and when.
 WORDS = """silent_after_hello welcome_version welcome_landlock welcome_landlock_negative welcome_twice welcome_cut welcome_long
     failed_escapes failed_odd_errno failed_text_too_long unknown_message message_of_the_host empty_message
-    silent_after_prepare ready_unknown exited_before_start started_before_start failed_of_another failed_of_this
+    silent_after_prepare deaf deaf_for_ever ready_unknown exited_before_start started_before_start failed_of_another failed_of_this
     output_before_ready ready_cut dies_after_ready
     exit_code_too_big signal_too_big signal_none exited_unknown exited_none reaped_unknown
     data_without_credit data_on_stdin data_on_no_stream data_empty data_after_eof eof_twice eof_with_bytes

@@ -61,7 +61,7 @@ def test_json_stream_does_not_cut_characters(pinfold):
 
 def test_a_hundred_megabytes(anyone):
     size = 100 * MB
-    process = anyone.popen("run", "--output-limit", "200M", "--", "sh", "-c",
+    process = anyone.popen("run", "-q", "--output-limit", "200M", "--", "sh", "-c",
                            f"yes 0123456789abcdef | head -c {size}; echo done >&2", stderr=subprocess.PIPE)
     digest, count = hashlib.sha256(), 0
     while data := process.stdout.read1(MB):

@@ -32,18 +32,6 @@ static void apply_all(struct place *p)
 	pf_change_free(&c);
 }
 
-/* Let the clock of the file system move on, so that what follows is later than what was. */
-static void later(struct place *p)
-{
-	int64_t reference = p->reference_ns, first;
-
-	take_reference(p);
-	first = p->reference_ns;
-	while (p->reference_ns == first)
-		take_reference(p);
-	p->reference_ns = reference;
-}
-
 static void test_everything(void **state)
 {
 	struct place *p = *state;
@@ -424,12 +412,12 @@ static void test_not_applied(void **state)
 	assert_int_equal(symlinkat("sticky/../suid", p->upper, "in"), 0);
 	collect(p, &c);
 	assert_int_equal(apply(p, &c, &how, &report), 0);
-	assert_false(exists(p->ws, "fifo"));
+	assert_int_equal(mode_of(p->ws, "fifo"), 0644);
 	assert_false(exists(p->ws, "null"));
 	assert_int_equal(mode_of(p->ws, "suid"), 0755);
 	assert_int_equal(mode_of(p->ws, "sticky"), 01777);
 	assert_int_equal(mode_of(p->ws, "setgid"), 0775);
-	assert_true(list_holds(&report.notes, "fifo: not applied: a FIFO"));
+	assert_true(list_mentions(&report.notes, "fifo: a FIFO"));
 	assert_true(geteuid() != 0 || list_holds(&report.notes, "null: not applied: a device"));
 	assert_true(list_holds(&report.notes, "suid: its set-id bits were dropped"));
 	assert_true(list_holds(&report.notes, "setgid: its set-id bits were dropped"));

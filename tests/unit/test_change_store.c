@@ -105,11 +105,11 @@ static void test_ids(void **state)
 	assert_int_equal(pf_change_load(p->changes, "t00", &c, &err), -ENOTUNIQ);
 	assert_int_equal(pf_change_load(p->changes, "", &c, &err), -ENOENT);
 	assert_int_equal(pf_change_load(p->changes, "../ws", &c, &err), -ENOENT);
-	check(&err, pf_change_drop(p->changes, "last", &err));
+	check(&err, pf_change_drop(p->changes, "last", false, NULL, &err));
 	check(&err, pf_change_load(p->changes, "last", &c, &err));
 	assert_string_equal(c.id, "t0011");
 	pf_change_free(&c);
-	check(&err, pf_change_drop(p->changes, "t0001", &err));
+	check(&err, pf_change_drop(p->changes, "t0001", false, NULL, &err));
 	check(&err, pf_change_load(p->changes, "t000", &c, &err) == -ENOTUNIQ ? 0 : -1);
 	assert_false(exists(p->changes, "t0001"));
 	assert_false(exists(p->changes, ".t0001"));

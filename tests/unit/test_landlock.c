@@ -203,8 +203,9 @@ static void body_scope(void)
 		pause();
 	}
 	MUST(!kill(pid, SIGKILL) && waitpid(pid, &status, 0) == pid);
-	/* Files are not its concern. */
+	/* Files are not its concern, links and renames into another directory among them. */
 	MUST(!opens("rw/file", O_WRONLY));
+	MUST(!link("rw/file", "none/linked") && !rename("none/linked", "rw/linked") && !unlink("rw/linked"));
 }
 LIVE(scope)
 

@@ -266,6 +266,7 @@ static void assert_same(const struct pf_policy *a, const struct pf_policy *b)
 	assert_int_equal(a->user_root, b->user_root);
 	assert_int_equal(a->capabilities, b->capabilities);
 	assert_string_equal(a->image, b->image);
+	assert_true(pf_streq(a->user, b->user));
 	assert_same_list(&a->tools, &b->tools);
 	assert_same_list(&a->env, &b->env);
 	assert_true(pf_streq(a->ws_path, b->ws_path));
@@ -291,6 +292,8 @@ static void printing_round_trips(void **state)
 		"{\"limits\": {\"wall_time\": \"1ms\", \"cpus\": \"999.999\", \"memory\": 4194305}}",
 		"{\"limits\": {\"wall_time\": \"8760h\", \"idle_time\": \"61m\", \"output\": \"1023T\"}}",
 		"{\"limits\": {\"output\": \"100K\"}}",
+		"{\"image\": \"registry.example:5000/a/b@x\", \"user\": \"app:4000\"}",
+		"{\"image\": \"base\", \"user\": \"root\", \"root\": \"cow\"}",
 		"{\"workspace\": {\"mode\": \"ro\"}, \"secrets\": {\"mask\": []}, \"protect\": []}",
 	};
 

@@ -124,6 +124,9 @@ static void workspace_arguments(void **state)
 		{"a:roo", "a:roo", PF_WS_COW, NULL},
 		{"a\xff:ro", "a\xff", PF_WS_RO, NULL},
 		{"a::cow", "a:", PF_WS_COW, NULL},
+		{"a:rw", "a", PF_WS_RW, NULL},
+		{"a:rw,live:path=/x", "a", PF_WS_LIVE, "/x"},
+		{"a:rw,dead", "a:rw,dead", PF_WS_COW, NULL},
 	};
 
 	(void)state;
@@ -146,9 +149,9 @@ static void bad_workspace_arguments(void **state)
 	static const char *const bad[][2] = {
 		{"", "names no directory"},
 		{":ro", "names no directory"},
-		{"a:rw", "mode \"rw\" is not in this build: use cow and `pinfold apply`"},
-		{"a:rw,live", "mode \"rw,live\" is not in this build"},
-		{"a:RO", "\"RO\" is not one of ro, cow; did you mean \"ro\"?"},
+		{"a:RO", "\"RO\" is not one of ro, cow, rw, rw,live; did you mean \"ro\"?"},
+		{"a:RW,LIVE", "\"RW,LIVE\" is not one of ro, cow, rw, rw,live; did you mean \"rw,live\"?"},
+		{"a:rw:rw,live", "the mode is given twice"},
 		{"a:ro:cow", "the mode is given twice"},
 		{"a:path=/x:path=/y", "path= is given twice"},
 		{"a:path=x", "path=: \"x\" is not an absolute path"},
@@ -225,10 +228,29 @@ static void tools_user_and_tier(void **state)
 	assert_message(&err, -EINVAL, "--tools: \"go\" is not an absolute path");
 	assert_int_equal(pf_policy_set_user(p, "0", &err), 0);
 	assert_true(p->user_root);
+	assert_null(p->user);
 	assert_int_equal(pf_policy_set_user(p, "1000", &err), 0);
 	assert_false(p->user_root);
-	assert_int_equal(pf_policy_set_user(p, "me", &err), -EINVAL);
-	assert_message(&err, -EINVAL, "--user: \"me\" is not one of user, root, 1000, 0");
+	assert_string_equal(p->user, "1000");
+	assert_int_equal(pf_policy_check(p, &err), 0);
+	/* an account is of an image, which may be named later */
+	assert_int_equal(pf_policy_set_user(p, "app:web", &err), 0);
+	assert_string_equal(p->user, "app:web");
+	assert_int_equal(pf_policy_check(p, &err), -EINVAL);
+	assert_message(&err, -EINVAL, "user of the host's own tools: \"app:web\" is not one of user, root");
+	assert_int_equal(pf_policy_set_image(p, "debian:12", &err), 0);
+	assert_string_equal(p->image, "debian:12");
+	assert_int_equal(pf_policy_check(p, &err), 0);
+	assert_int_equal(pf_policy_set_user(p, "0:0", &err), 0);
+	assert_true(p->user_root);
+	assert_int_equal(pf_policy_set_user(p, "user", &err), 0);
+	assert_true(!p->user_root && !p->user);
+	assert_int_equal(pf_policy_set_user(p, "me/too", &err), -EINVAL);
+	assert_message(&err, -EINVAL, "--user: \"me/too\" has no user that could be one");
+	assert_string_equal(p->image, "debian:12");
+	assert_int_equal(pf_policy_set_image(p, "-v", &err), -EINVAL);
+	assert_message(&err, -EINVAL, "--image: \"-v\" is no name or digest of an image");
+	assert_int_equal(pf_policy_set_image(p, "host", &err), 0);
 	/* words of every build: whether the tier is there is decided when it is used */
 	assert_int_equal(pf_policy_set_tier(p, "microvm", &err), 0);
 	assert_int_equal(p->tier, PF_TIER_MICROVM);
@@ -260,7 +282,8 @@ static void contradictions(void **state)
 		{"{\"tier\": \"container\", \"min_tier\": \"sentry\"}",
 		 "tier is container, but min_tier asks for at least sentry"},
 		{"{\"capabilities\": [\"chown\"]}", "user is not root"},
-		{"{\"limits\": {\"disk\": \"1G\"}}", "needs --memory 2080M"},
+		{"{\"image\": \"x\", \"user\": \"app\", \"capabilities\": [\"chown\"]}", "user is not root"},
+		{"{\"user\": \"rot\"}", "\"rot\" is not one of user, root; did you mean \"root\"?"},
 		{"{\"limits\": {\"idle_time\": \"2m\"}}",
 		 "limits.idle_time is 2m, longer than limits.wall_time, which is 60s"},
 		{"{\"limits\": {\"output_inline\": \"2M\", \"output\": \"1M\"}}",

@@ -58,6 +58,9 @@ static void fill_receipt(struct pf_receipt *r)
 	r->unenforced[0].limit = "cpus";
 	r->unenforced[0].why = strdup("no controller");
 	r->unenforced_count = 1;
+	r->ws_mode = "cow";
+	r->ws_upper = "tmpfs";
+	r->ws_lower = "idmapped";
 	r->unprotected.items = calloc(1, sizeof(char *));
 	r->unprotected.items[0] = strdup("secrets: a/.env (no such directory)");
 	r->unprotected.count = 1;
@@ -87,6 +90,11 @@ static void fill(struct pf_result *r)
 	r->usage_source = "cgroup";
 	r->has_changes = true;
 	r->added = 1;
+	r->applied.state = PF_APPLIED_SOME;
+	r->applied.entries = 3;
+	r->applied.why = strdup("1 conflict");
+	pf_list_add(&r->applied.conflicts, "a\xff: has changed");
+	pf_list_add(&r->applied.held, ".git/hooks/x");
 	fill_receipt(&r->receipt);
 }
 

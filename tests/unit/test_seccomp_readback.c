@@ -100,25 +100,31 @@ static void test_readback_of_the_dead(void **state)
 	close(done);
 }
 
-/*
- * A process that cannot stop, since it waits for its vfork child; that one says on ready which
- * process that is, and kills it once somebody traces it.
- */
-static void never_stops(int ready)
+static void await_tracer(pid_t pid)
 {
 	char path[32], text[8192];
-	pid_t me = getpid();
 
-	if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0))
-		_exit(1);
-	snprintf(path, sizeof(path), "/proc/%d/status", me);
-	MUST(write(ready, &me, sizeof(me)) == sizeof(me));
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	do {
 		PF_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 		ssize_t n = read(fd, text, sizeof(text) - 1);
 
 		text[n > 0 ? n : 0] = 0;
 	} while (strstr(text, "TracerPid:\t0\n"));
+}
+
+/*
+ * A process that cannot stop, since it waits for its vfork child; that one says on ready which
+ * process that is, and kills it once somebody traces it.
+ */
+static void never_stops(int ready)
+{
+	pid_t me = getpid();
+
+	if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0))
+		_exit(1);
+	MUST(write(ready, &me, sizeof(me)) == sizeof(me));
+	await_tracer(me);
 	kill(me, SIGKILL);
 	_exit(0);
 }
@@ -157,12 +163,50 @@ static void test_readback_of_the_dying(void **state)
 	close(ready[1]);
 }
 
+/* Killed at any moment of it, also while it stands stopped: its parent always gets its end. */
+static void test_readback_of_the_killed(void **state)
+{
+	char got[PF_DIGEST_MAX];
+	int ready[2], status;
+	unsigned dice = 1;
+	pid_t middle, pid;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	alarm(60); /* instead of hanging */
+	for (unsigned round = 0; round < 300; round++) {
+		dice = dice * 1103515245u + 12345u;
+		middle = fork();
+		if (!middle) {
+			int done;
+
+			pid = waiting(2, &done);
+			MUST(write(ready[1], &pid, sizeof(pid)) == sizeof(pid));
+			await_tracer(pid);
+			for (volatile unsigned i = 0; i < dice / 16u % 100000u; i++)
+				;
+			kill(pid, SIGKILL);
+			MUST(waitpid(pid, &status, 0) == pid && status == SIGKILL);
+			_exit(0);
+		}
+		assert_int_equal(read(ready[0], &pid, sizeof(pid)), sizeof(pid));
+		while (pf_filter_readback(pid, got, NULL) == 0)
+			;
+		assert_int_equal(waitpid(middle, &status, 0), middle);
+		assert_int_equal(status, 0);
+	}
+	alarm(0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_readback),
 		cmocka_unit_test(test_readback_of_the_dead),
 		cmocka_unit_test(test_readback_of_the_dying),
+		cmocka_unit_test(test_readback_of_the_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,12 +43,24 @@ static void exec_remove(struct pf_box *b, uint32_t exec)
 }
 
 /* No free block or no free inode: whoever wrote there met the limit. */
-static bool is_full(int fd)
+static bool is_full(int fd, uint64_t slack)
 {
 	struct statvfs v;
 
 	return fd >= 0 && fstatvfs(fd, &v) == 0 &&
-	       ((v.f_blocks && v.f_bfree == 0) || (v.f_files && v.f_ffree == 0));
+	       ((v.f_blocks && (uint64_t)v.f_bavail * v.f_frsize <= slack) || (v.f_files && v.f_ffree == 0));
+}
+
+/* ext4 refuses a write as a whole when the pages that it takes at once (large folios, up to 2 MiB) do not
+ * fit. */
+#define IMAGE_SLACK (2u << 20)
+
+static bool full(const struct pf_box *b)
+{
+	const struct pf_container *c = (const struct pf_container *)b;
+
+	return (!c->ws.upper_on_disk && is_full(c->ws.scratch_fd, c->ws.upper_on_image ? IMAGE_SLACK : 0)) ||
+	       is_full(c->temp_fd, 0) || (c->image.bytes && is_full(c->image.stage_fd, 0));
 }
 
 static void events(struct pf_box *b, uint32_t exec, struct pf_box_events *out)
@@ -61,7 +73,7 @@ static void events(struct pf_box *b, uint32_t exec, struct pf_box_events *out)
 	/* kernels differ in which group they count: the larger word is the true one */
 	out->oom = e.exec_oom_kill > e.box_oom_kill ? e.exec_oom_kill : e.box_oom_kill;
 	out->pids = e.exec_pids_max > e.box_pids_max ? e.exec_pids_max : e.box_pids_max;
-	out->disk = (!c->ws.upper_on_disk && is_full(c->ws.scratch_fd)) || is_full(c->temp_fd);
+	out->disk = full(b);
 }
 
 static void usage(struct pf_box *b, uint32_t exec, struct pf_box_usage *out)
@@ -97,6 +109,7 @@ void pf__container_stop(struct pf_box *b)
 	struct pf_container *c = of(b);
 
 	doom(b);
+	pf__workspace_end_scan(&c->ws); /* while the kernel takes it down */
 	pf_cgroup_thaw_killed(
 		c->cgroup); /* init's end waits for everybody's, and a frozen v1 task has none */
 	if (c->init_pid > 0) {
@@ -127,7 +140,6 @@ static void free_hello(struct pf_msg_hello *h)
 void pf__container_destroy(struct pf_box *b)
 {
 	struct pf_container *c = of(b);
-	const char *slash;
 
 	if (!b)
 		return;
@@ -140,15 +152,11 @@ void pf__container_destroy(struct pf_box *b)
 	close_fd(&c->temp_fd);
 	close_fd(&c->sync);
 	close_fd(&c->image_lock);
+	pf__image_root_free(&c->image);
 	close_fd(&c->who.lock);
-	if (c->ws.upper_on_disk && (slash = strrchr(c->ws.scratch_path, '/'))) {
-		PF_AUTO_CLOSE int dir = -1;
-
-		c->ws.scratch_path[slash - c->ws.scratch_path] = '\0';
-		dir = open(c->ws.scratch_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir >= 0)
-			pf_remove_tree(dir, slash + 1);
-	}
+	pf__workspace_remove_scratch(&c->ws);
+	if (c->ws.upper_on_image)
+		pf__upper_release(&c->ws.scratch_fd);
 	pf__workspace_free(&c->ws);
 	free_hello(&b->hello);
 	pf_receipt_free(&b->receipt);
@@ -191,6 +199,11 @@ const struct pf_tier pf_tier_container = {
 	.doom = doom,
 	.stop = pf__container_stop,
 	.collect = pf__container_collect,
+	.look = pf__container_look,
+	.confirm = pf__container_confirm,
+	.begin = pf__container_begin,
+	.renew = pf__container_renew,
+	.full = full,
 	.destroy = pf__container_destroy,
 	.describe = describe,
 };

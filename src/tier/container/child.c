@@ -153,7 +153,7 @@ static int set_up(const struct pf_child_args *a, struct init_fds *fds, struct pf
 {
 	const char *breaks = a->spec->breaks;
 	uint32_t builder = a->who->shared ? a->who->user : 0;
-	struct pf_handoff hand = {-1, -1};
+	struct pf_handoff hand = PF_HANDOFF_NONE;
 	int root, r;
 
 	if ((r = await_map(a, err)) < 0)

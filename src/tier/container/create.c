@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -147,15 +148,21 @@ static int give_groups(struct pf_container *c, const struct pf_policy *p, struct
 int pf__container_settle(struct pf_box *b, struct pf_error *err)
 {
 	struct pf_container *c = (struct pf_container *)b;
+	struct pollfd done = {.fd = c->sync, .events = POLLIN};
 	struct pf_handoff hand;
-	int r = pf__handoff_receive(c->sync, &hand, err);
+	int r;
 
+	while (!pf__container_look(b) && poll(&done, 1, 0) == 0)
+		;
+	r = pf__handoff_receive(c->sync, &hand, err);
 	if (r < 0)
 		return r;
 	close(pf_take_fd(&c->sync));
 	c->temp_fd = hand.temp_fd;
 	if (hand.scratch_fd >= 0)
 		c->ws.scratch_fd = hand.scratch_fd;
+	if (hand.stage_fd >= 0)
+		c->image.stage_fd = hand.stage_fd;
 	return 0;
 }
 
@@ -179,6 +186,7 @@ static void break_identity(const char *breaks, struct pf_identity *who)
 		who->uid_count = who->gid_count = 0;
 		who->host_init = who->init;
 		who->host_user = who->user;
+		who->host_group = who->group;
 	}
 	if (pf__broken(breaks, "init_uid")) {
 		who->shared = true;
@@ -196,6 +204,7 @@ static struct pf_container *new_container(const struct pf_box_spec *spec)
 	c->box.tier = &pf_tier_container;
 	c->box.sock = c->init_pidfd = c->userns_fd = c->temp_fd = c->sync = c->image_lock = c->who.lock = -1;
 	c->ws = (struct pf_workspace_plan){.fd = -1, .scratch_fd = -1, .overlay_fd = -1};
+	c->image = PF_IMAGE_ROOT_NONE;
 	c->id = strdup(spec->id);
 	c->protect =
 		spec->policy->protect; /* borrowed: the sandbox keeps its policy for as long as its box */
@@ -204,22 +213,42 @@ static struct pf_container *new_container(const struct pf_box_spec *spec)
 	return c;
 }
 
+/* An image is looked at before anything else: it says who the command is. */
+static int plan_image(struct pf_container *c, const struct pf_box_spec *spec, struct pf_error *err)
+{
+	int r;
+
+	if (!spec->image)
+		return 0;
+	if ((r = pf__image_open(spec, geteuid() == 0, &c->image, err)) < 0 ||
+	    (r = pf__image_account(spec, &c->image, err)) < 0)
+		return r;
+	c->box.user = c->image.account.name;
+	c->box.home = c->image.account.home;
+	return 0;
+}
+
 /* Ids and the workspace: what must be known before anything is made. */
 static int plan(struct pf_container *c, const struct pf_box_spec *spec, struct pf_error *err)
 {
 	const struct pf_policy *p = spec->policy;
 	int r;
 
-	if (p->root_cow)
+	if (p->root_cow && !spec->image)
 		return pf_fail(err, -ENOTSUP,
 			       "\"root\": \"cow\" needs an image of its own; the host image is read-only");
-	if ((r = pf__identity_decide(p, c->id, spec->dirs->runtime, &c->who, err)) < 0)
+	if ((r = plan_image(c, spec, err)) < 0 ||
+	    (r = pf__identity_decide(p, spec->image ? &c->image.account : NULL, c->id, spec->dirs->runtime,
+				     &c->who, err)) < 0)
 		return r;
 	break_identity(spec->breaks, &c->who);
 	if ((r = pf__workspace_plan(spec, &c->who, &c->ws, err)) < 0)
 		return r;
 	if (c->ws.at && !(c->box.workspace_at = strdup(c->ws.at)))
 		return pf_fail(err, -ENOMEM, "out of memory");
+	/* as root the host makes the layers, while the child makes itself ready for them */
+	if (spec->image && !c->who.host_root && (r = pf__skeleton_plan(spec, c->ws.at, &c->image, err)) < 0)
+		return r;
 	c->box.tools_path = pf__tools_path(p);
 	/* v2: the child is cloned into its group. v1: each group is some tens of microseconds that pass while
 	 * the child works. */
@@ -240,7 +269,9 @@ static int show(struct pf_container *c, const struct pf_box_spec *spec, struct p
 	    (r = hold_image(c, &image, err)) < 0 || (r = pf__show_all(sources, spec, &image, err)) < 0)
 		return r;
 	if (!c->who.host_root)
-		return 0;
+		return spec->image ? pf__shown_add(sources, PF_SRC_ROOT, c->image.path, NULL,
+						   PF_MNT_RDONLY | pf__safe(spec->breaks), err)
+				   : 0;
 	if ((r = pf__shown_open(sources, err)) < 0)
 		return r;
 	if (c->ws.mode == PF_WS_NONE)
@@ -248,6 +279,29 @@ static int show(struct pf_container *c, const struct pf_box_spec *spec, struct p
 	if ((r = pf__workspace_mount_root(&c->ws, &c->who, err)) < 0)
 		return r;
 	return pf__shown_add_fd(sources, pf_take_fd(&c->ws.overlay_fd), c->ws.at, err);
+}
+
+/* The root of an image, by itself and first: the child waits for nothing else. */
+static int give_image(struct pf_container *c, const struct pf_box_spec *spec, struct pf_error *err)
+{
+	struct pf_sources first = {.count = 0};
+	int r = pf__skeleton_plan(spec, c->ws.at, &c->image, err);
+
+	if (r == 0)
+		r = pf__layers_host(spec, &c->who, c->init_pid, &c->image, &first, c->box.home, err);
+	if (r == 0)
+		r = pf__shown_send(c->sync, &first, err);
+	pf__shown_close(&first);
+	return r;
+}
+
+/* The child is gone while something was given to it: why, it has said itself. */
+static int what_child_says(struct pf_container *c, int r, struct pf_error *err)
+{
+	struct pf_handoff hand;
+	int said = r == -EPIPE || r == -ECONNRESET ? pf__handoff_receive(c->sync, &hand, err) : r;
+
+	return said < 0 ? said : r;
 }
 
 /* The host's part after the clone. */
@@ -258,10 +312,15 @@ static int support(struct pf_container *c, const struct pf_box_spec *spec, const
 
 	if (r < 0 || !c->who.host_root)
 		return r;
-	if ((r = show(c, spec, sources, err)) < 0 || (r = pf__shown_send(c->sync, sources, err)) < 0)
+	if (spec->image && (r = give_image(c, spec, err)) < 0)
 		return r;
-	if (c->late_groups && (r = give_groups(c, spec->policy, err)) < 0)
+	if ((r = show(c, spec, sources, err)) < 0)
 		return r;
+	r = pf__shown_send(c->sync, sources, err);
+	if (r == 0 && c->late_groups)
+		r = give_groups(c, spec->policy, err);
+	if (r < 0)
+		return what_child_says(c, r, err);
 	/* what is left to us is little: on a busy machine the child may want this CPU */
 	pf_cpus_anywhere(&args->cpus, c->init_pid);
 	return 0;
@@ -271,7 +330,8 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 		  struct pf_error *err)
 {
 	PF_AUTO_CLOSE int child_sock = -1, child_sync = -1;
-	struct pf_child_args args = {.spec = spec, .who = &c->who, .ws = &c->ws, .sources = sources};
+	struct pf_child_args args = {
+		.spec = spec, .who = &c->who, .ws = &c->ws, .image = &c->image, .sources = sources};
 	int sock[2], sync[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) < 0)
@@ -287,10 +347,10 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 	args.home = c->box.home;
 	args.late_groups = c->late_groups;
 	args.self_map = !c->who.host_root && !c->who.helpers;
-	args.temp_bytes = spec->policy->limits.memory / 2 -
-			  (c->ws.mode == PF_WS_COW && !c->ws.upper_on_disk ? c->ws.disk : 0);
+	args.temp_bytes = spec->policy->limits.memory / 2 - pf__workspace_in_memory(&c->ws);
 	if (args.temp_bytes < PF_TEMP_MIN / 16)
 		args.temp_bytes = PF_TEMP_MIN / 16;
+	pf__image_share(&c->image, &args.temp_bytes);
 	pf_cpus_get(&args.cpus);
 	c->init_pid = clone_child(c, spec->breaks, &c->init_pidfd);
 	if (c->init_pid < 0)
@@ -309,7 +369,7 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 	return support(c, spec, &args, sources, err);
 }
 
-int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err)
+static int create(const struct pf_box_spec *spec, bool again, struct pf_box **out, struct pf_error *err)
 {
 	struct pf_container *c = new_container(spec);
 	struct pf_sources sources = {.count = 0};
@@ -328,12 +388,19 @@ int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, st
 		r = launch(c, spec, &sources, err);
 	pf__shown_close(&sources);
 	if (r < 0) {
+		/* what was to be hidden may have been as an outdated index had it */
+		again = again && pf__workspace_confirm(&c->ws, spec->breaks, NULL) > 0;
 		pf__container_destroy(&c->box);
-		return r;
+		return again ? create(spec, false, out, err) : r;
 	}
 	pf__namespaces_own(c->host_ns);
 	pf__greet_hello(c, spec);
 	pf__greet_receipt(c, spec);
 	*out = &c->box;
 	return 0;
+}
+
+int pf__container_create(const struct pf_box_spec *spec, struct pf_box **out, struct pf_error *err)
+{
+	return create(spec, true, out, err);
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 struct message {
-	int have_temp, have_scratch;
+	int have_temp, have_scratch, have_stage;
 	struct pf_error error;
 };
 
@@ -77,14 +77,18 @@ ssize_t pf__handoff_take(int sync, void *bytes, size_t n, int fds[PF_HANDOFF_GIV
 
 int pf__handoff_send(int sync, const struct pf_handoff *hand, struct pf_error *err)
 {
-	struct message m = {.have_temp = hand->temp_fd >= 0, .have_scratch = hand->scratch_fd >= 0};
-	int fds[2];
+	struct message m = {.have_temp = hand->temp_fd >= 0,
+			    .have_scratch = hand->scratch_fd >= 0,
+			    .have_stage = hand->stage_fd >= 0};
+	int fds[3];
 	size_t n = 0;
 
 	if (m.have_temp)
 		fds[n++] = hand->temp_fd;
 	if (m.have_scratch)
 		fds[n++] = hand->scratch_fd;
+	if (m.have_stage)
+		fds[n++] = hand->stage_fd;
 	if (send_message(sync, &m, sizeof(m), fds, n) < 0)
 		return pf_fail_errno(err, "cannot hand the sandbox's file systems to the host");
 	return 0;
@@ -113,5 +117,6 @@ int pf__handoff_receive(int sync, struct pf_handoff *hand, struct pf_error *err)
 	}
 	hand->temp_fd = m.have_temp ? fds[i++] : -1;
 	hand->scratch_fd = m.have_scratch ? fds[i++] : -1;
+	hand->stage_fd = m.have_stage ? fds[i++] : -1;
 	return 0;
 }

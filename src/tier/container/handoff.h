@@ -15,7 +15,12 @@
 struct pf_handoff {
 	int temp_fd;	/* the tmpfs that /tmp and the others share; -1 if it could not be opened */
 	int scratch_fd; /* upper, work and mask of the workspace; -1: none, or the host made it */
+	int stage_fd;	/* the layers beside an image; likewise */
 };
+#define PF_HANDOFF_NONE                                                                                      \
+	{                                                                                                    \
+		-1, -1, -1                                                                                   \
+	}
 
 /* Host to child, one message each: what to attach (sources.c); the execs directories. take returns the number
  * of bytes. */

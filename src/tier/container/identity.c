@@ -81,6 +81,16 @@ static int choose_slot(const char *id, const char *runtime, uint32_t *slot, int 
 	return pf_fail(err, -EAGAIN, "all %u ranges of ids are in use by live sandboxes", PF_HOST_ID_SLOTS);
 }
 
+/* A number for init that is not the command's: an image may name any. */
+static uint32_t own_init(const struct pf_identity *w)
+{
+	uint32_t id = PF_INIT_UID;
+
+	while (id == w->user || id == w->group)
+		id--;
+	return id;
+}
+
 static int map_root(const char *id, const char *runtime, struct pf_identity *w, struct pf_error *err)
 {
 	uint32_t slot;
@@ -89,11 +99,12 @@ static int map_root(const char *id, const char *runtime, struct pf_identity *w, 
 	if (r < 0)
 		return r;
 	w->uid_base = PF_HOST_ID_BASE + slot * PF_ID_COUNT;
-	w->init = PF_INIT_UID;
+	w->init = own_init(w);
 	w->uid[0] = w->gid[0] = (struct pf_idmap){0, w->uid_base, PF_ID_COUNT};
 	w->uid_count = w->gid_count = 1;
 	w->host_init = w->uid_base + w->init;
 	w->host_user = w->uid_base + w->user;
+	w->host_group = w->uid_base + w->group;
 	return 0;
 }
 
@@ -154,7 +165,8 @@ static unsigned map_around(struct pf_idmap map[3], uint32_t user, uint32_t calle
 	if (user > 0)
 		map[n++] = (struct pf_idmap){0, first, user};
 	map[n++] = (struct pf_idmap){user, caller, 1};
-	map[n++] = (struct pf_idmap){user + 1, first + user, PF_ID_COUNT - user - 1};
+	if (user + 1 < PF_ID_COUNT)
+		map[n++] = (struct pf_idmap){user + 1, first + user, PF_ID_COUNT - user - 1};
 	return n;
 }
 
@@ -165,27 +177,29 @@ static void map_user(struct pf_identity *w)
 
 	w->uid_base = UINT32_MAX;
 	w->host_user = w->caller;
+	w->host_group = w->caller_gid;
 	if (access("/usr/bin/newuidmap", X_OK) == 0 && access("/usr/bin/newgidmap", X_OK) == 0 &&
 	    find_subids("/etc/subuid", name, w->caller, &ufirst, &ucount) &&
 	    find_subids("/etc/subgid", name, w->caller, &gfirst, &gcount)) {
 		w->helpers = true;
-		w->init = PF_INIT_UID;
+		w->init = own_init(w);
 		w->uid_count = map_around(w->uid, w->user, w->caller, ufirst);
-		w->gid_count = map_around(w->gid, w->user, w->caller_gid, gfirst);
-		w->host_init = ufirst + w->init - 1;
+		w->gid_count = map_around(w->gid, w->group, w->caller_gid, gfirst);
+		w->host_init = ufirst + w->init - (w->init > w->user);
 		return;
 	}
+	/* one id is all there is: its group has the same number */
 	w->shared = true;
 	w->deny_setgroups = true;
-	w->init = w->user;
+	w->init = w->group = w->user;
 	w->host_init = w->caller;
 	w->uid[0] = (struct pf_idmap){w->user, w->caller, 1};
 	w->gid[0] = (struct pf_idmap){w->user, w->caller_gid, 1};
 	w->uid_count = w->gid_count = 1;
 }
 
-int pf__identity_decide(const struct pf_policy *p, const char *id, const char *runtime,
-			struct pf_identity *out, struct pf_error *err)
+int pf__identity_decide(const struct pf_policy *p, const struct pf_account *account, const char *id,
+			const char *runtime, struct pf_identity *out, struct pf_error *err)
 {
 	struct pf_identity w = {.lock = -1};
 	int r;
@@ -193,7 +207,8 @@ int pf__identity_decide(const struct pf_policy *p, const char *id, const char *r
 	w.caller = geteuid();
 	w.caller_gid = getegid();
 	w.host_root = w.caller == 0;
-	w.user = p->user_root ? 0 : PF_USER_UID;
+	w.user = account ? account->uid : p->user_root ? 0 : PF_USER_UID;
+	w.group = account ? account->gid : w.user;
 	if (!w.host_root) {
 		map_user(&w);
 	} else if (ids_are_mapped("/proc/self/uid_map", PF_HOST_ID_BASE, PF_HOST_ID_SLOTS * PF_ID_COUNT) &&

@@ -44,15 +44,16 @@ static int settle_limits(struct pf_container *c, const struct pf_policy *p, stru
 		b->held |= PF_LIMIT_PROCESSES;
 	snprintf(why, sizeof(why), "%s%s (\"pinfold doctor\" prints what mends it)", pf_cgroup_why(c->cgroup),
 		 by_rlimit ? "; RLIMIT_NPROC holds processes" : "");
-	if (c->ws.upper_on_disk)
+	if (c->ws.upper_on_disk || c->ws.mode == PF_WS_LIVE)
 		b->held &= ~(uint32_t)PF_LIMIT_DISK;
 	if (!p->limits.cpu_milli)
 		b->held |= PF_LIMIT_CPUS; /* none was asked for */
 	for (i = 0; i < 8; i++) {
 		enum pf_limit one = (enum pf_limit)(1u << i);
-		const char *reason = one == PF_LIMIT_DISK
-					     ? "the workspace's upper is a directory on disk, only looked at"
-					     : why;
+		const char *reason = one != PF_LIMIT_DISK ? why
+				     : c->ws.mode == PF_WS_LIVE
+					     ? "the workspace is the directory itself (rw,live)"
+					     : "the workspace's upper is a directory on disk, only looked at";
 
 		if (b->held & one)
 			continue;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The workspace's overlay: the user's directory below, what is hidden of it as a layer of whiteouts,
- * and for cow an upper that is bounded and belongs to the sandbox.
+ * and for cow and rw an upper that is bounded and belongs to the sandbox. With rw,live there is none of it:
+ * the directory itself is mounted.
  *
  * As root it is mounted on the host: the lower through an idmapped mount (the directory's owner becomes the
  * command's user), attributes in trusted.*, redirect_dir=on so that directories can be renamed. As a user the
@@ -23,6 +24,7 @@
 #include "base/fd.h"
 #include "linux/mount.h"
 #include "tier/container/container.h"
+#include "workspace/copy.h"
 #include "workspace/mask.h"
 
 #define SAFE (PF_MNT_NOSUID | PF_MNT_NODEV)
@@ -30,7 +32,7 @@
 /* A tmpfs for upper, work and mask. With mode 0700: nobody but us reaches it. */
 static int make_scratch(const struct pf_workspace_plan *ws, struct pf_error *err)
 {
-	uint64_t bytes = ws->mode == PF_WS_COW ? ws->disk : 4u << 20;
+	uint64_t bytes = ws->disk ? ws->disk : 4u << 20;
 	char size[48], inodes[48];
 	const char *const options[] = {"mode=700", size, inodes, NULL};
 
@@ -41,9 +43,10 @@ static int make_scratch(const struct pf_workspace_plan *ws, struct pf_error *err
 
 /* The directories of the scratch. The topmost layer's root gives the merged root its owner, mode and times.
  */
-static int fill_scratch(const struct pf_workspace_plan *ws, int scratch, uint32_t uid, struct pf_error *err)
+static int fill_scratch(const struct pf_workspace_plan *ws, int scratch, uint32_t uid, uint32_t gid,
+			struct pf_error *err)
 {
-	static const char *const names[] = {"upper", "work", "mask", "lower"};
+	static const char *const names[] = {"upper", "work", "mask", "lower", "copy"};
 	struct stat st;
 	unsigned i;
 
@@ -54,9 +57,9 @@ static int fill_scratch(const struct pf_workspace_plan *ws, int scratch, uint32_
 
 		if (mkdirat(scratch, names[i], 0700) < 0)
 			return pf_fail_errno(err, "cannot make the workspace's layers");
-		if (i != 0 && i != 2)
+		if (i != 0 && i != 2 && i != 4)
 			continue;
-		if (fchownat(scratch, names[i], uid, uid, 0) < 0 ||
+		if (fchownat(scratch, names[i], uid, gid, 0) < 0 ||
 		    fchmodat(scratch, names[i], ws->dir_mode, 0) < 0 ||
 		    utimensat(scratch, names[i], times, 0) < 0)
 			return pf_fail_errno(err, "cannot prepare the workspace's layers");
@@ -77,7 +80,7 @@ static int make_overlay(const struct pf_workspace_plan *ws, int scratch, int low
 	snprintf(upper, sizeof(upper), "upperdir=/proc/self/fd/%d/upper", scratch);
 	snprintf(work, sizeof(work), "workdir=/proc/self/fd/%d/work", scratch);
 	options[n++] = layers;
-	if (ws->mode == PF_WS_COW) {
+	if (pf_ws_has_upper(ws->mode)) {
 		options[n++] = upper;
 		options[n++] = work;
 		options[n++] = "volatile";
@@ -87,7 +90,7 @@ static int make_overlay(const struct pf_workspace_plan *ws, int scratch, int low
 		options[n++] = "userxattr";
 	}
 	options[n] = NULL;
-	fd = pf_mount_new("overlay", options, SAFE | (ws->mode == PF_WS_COW ? 0 : PF_MNT_RDONLY), err);
+	fd = pf_mount_new("overlay", options, SAFE | (pf_ws_has_upper(ws->mode) ? 0 : PF_MNT_RDONLY), err);
 	if (fd == -ENODEV)
 		return pf_fail(err, -ENODEV,
 			       "this kernel has no overlay file system, which workspaces need: `modprobe "
@@ -95,7 +98,7 @@ static int make_overlay(const struct pf_workspace_plan *ws, int scratch, int low
 	return fd;
 }
 
-static int copy_lower(const struct pf_workspace_plan *ws, struct pf_error *err)
+static int clone_lower(const struct pf_workspace_plan *ws, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int lower = pf_mount_clone(AT_FDCWD, ws->host_path, err);
 	struct stat st;
@@ -114,7 +117,7 @@ static const char *const root_options[] = {"redirect_dir=on", "index=off", "meta
 
 static int send_fd(int sock, int fd, const struct pf_error *err)
 {
-	struct pf_handoff h = {fd, -1};
+	struct pf_handoff h = {fd, -1, -1};
 
 	if (fd >= 0)
 		return pf__handoff_send(sock, &h, NULL);
@@ -127,7 +130,7 @@ static int send_fd(int sock, int fd, const struct pf_error *err)
 static int overlay_in_private_namespace(const struct pf_workspace_plan *ws, int scratch, int lower,
 					struct pf_error *err)
 {
-	struct pf_handoff h = {-1, -1};
+	struct pf_handoff h = PF_HANDOFF_NONE;
 	int pair[2], r, fd;
 	pid_t pid;
 
@@ -140,7 +143,7 @@ static int overlay_in_private_namespace(const struct pf_workspace_plan *ws, int 
 		if (unshare(CLONE_NEWNS) < 0)
 			pf_fail_errno(&e, "cannot make a mount namespace");
 		else if (pf_mount_private(&e) == 0 && pf_mount_attach(scratch, AT_FDCWD, "/", &e) == 0 &&
-			 pf_mount_attach(lower, scratch, "lower", &e) == 0) {
+			 (ws->copied || pf_mount_attach(lower, scratch, "lower", &e) == 0)) {
 			fd = make_overlay(ws, scratch, lower, root_options, &e);
 			send_fd(pair[1], fd, &e);
 			_exit(0);
@@ -156,31 +159,84 @@ static int overlay_in_private_namespace(const struct pf_workspace_plan *ws, int 
 	return r < 0 ? r : h.temp_fd;
 }
 
+/* The directory itself, its owner shown as the command's user. */
+static int map_lower(const struct pf_workspace_plan *ws, const struct pf_identity *who, uint64_t attr,
+		     struct pf_error *err)
+{
+	PF_AUTO_CLOSE int lower = clone_lower(ws, err), map = -1;
+
+	if (lower < 0)
+		return lower;
+	map = pf__identity_idmap(ws->owner, ws->owner_gid, who->host_user, who->host_group, err);
+	if (map < 0)
+		return map;
+	if (pf_mount_attr(lower, PF_MNT_IDMAP | attr, 0, map, err) < 0)
+		return pf_fail(
+			err, -EPERM,
+			"the file system of the workspace '%s' has no idmapped mounts (before Linux 6.3 "
+			"tmpfs has none): as root it cannot be shown to the command's user; copy it to a "
+			"local disk, or run pinfold as its owner",
+			ws->host_path);
+	return pf_take_fd(&lower);
+}
+
+/* A copy whose files the command's user owns. */
+static int make_copy(const struct pf_workspace_plan *ws, const struct pf_identity *who, int scratch,
+		     struct pf_error *err)
+{
+	PF_AUTO_CLOSE int copy = openat(scratch, "copy", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = copy < 0 ? pf_fail_errno(err, "cannot open the copy of the workspace")
+			 : pf_workspace_copy(ws->fd, copy, &ws->masks, ws->owner, who->host_user,
+					     who->host_group, err);
+
+	if (r == 0)
+		return pf_take_fd(&copy);
+	if (r != -ENOSPC)
+		return pf_wrap(err, "cannot copy the workspace '%s'", ws->host_path);
+	return pf_fail(
+		err, -EPERM,
+		"the file system of the workspace '%s' has no idmapped mounts, so that root needs a copy of "
+		"it, which does not fit in the disk limit of %llu MiB: --disk SIZE allows more, or run "
+		"pinfold as its owner",
+		ws->host_path, (unsigned long long)(ws->disk >> 20));
+}
+
+static int root_scratch(const struct pf_workspace_plan *ws, struct pf_error *err)
+{
+	const struct pf_box_spec spec = {.dirs = ws->dirs, .id = ws->id};
+	int fd = ws->upper_on_image ? pf__upper_image(&spec, ws->disk, err) : make_scratch(ws, err);
+
+	if (fd >= 0 || !ws->upper_on_image)
+		return fd;
+	err->code = -EPERM; /* the limit that was written cannot be held */
+	return pf_wrap(
+		err,
+		"the disk limit of %llu MiB is more than memory allows and needs a file system of its own",
+		(unsigned long long)(ws->disk >> 20));
+}
+
 int pf__workspace_mount_root(struct pf_workspace_plan *ws, const struct pf_identity *who,
 			     struct pf_error *err)
 {
-	PF_AUTO_CLOSE int scratch = make_scratch(ws, err), lower = -1, map = -1, mask = -1;
+	PF_AUTO_CLOSE int scratch = -1, lower = -1, mask = -1;
 	int overlay, r;
 
+	if (ws->mode == PF_WS_LIVE) {
+		overlay = map_lower(ws, who, SAFE, err);
+		return overlay < 0 ? overlay : (ws->overlay_fd = overlay, 0);
+	}
+	scratch = root_scratch(ws, err);
 	if (scratch < 0)
 		return scratch;
-	if ((r = fill_scratch(ws, scratch, who->host_user, err)) < 0 || (lower = copy_lower(ws, err)) < 0)
-		return err->code;
-	mask = openat(scratch, "mask", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (ws->masks.count &&
-	    (r = pf_mask_build(mask, ws->fd, &ws->masks, ws->owner, who->host_user, who->host_user, err)) < 0)
+	if ((r = fill_scratch(ws, scratch, who->host_user, who->host_group, err)) < 0)
 		return r;
-	map = pf__identity_idmap(ws->owner, ws->owner_gid, who->host_user, who->host_user, err);
-	if (map < 0)
-		return map;
-	if (pf_mount_attr(lower, PF_MNT_IDMAP, 0, map, err) < 0)
-		return pf_fail(err, -EPERM,
-			       "the file system of the workspace '%s' has no idmapped mounts (overlay, 9p, "
-			       "NFS and, before Linux 6.3, tmpfs "
-			       "have none): as root it cannot be shown to the command's user; copy it to a "
-			       "local disk, or run pinfold as its "
-			       "owner",
-			       ws->host_path);
+	lower = ws->copied ? make_copy(ws, who, scratch, err) : map_lower(ws, who, 0, err);
+	if (lower < 0)
+		return lower;
+	mask = openat(scratch, "mask", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (ws->masks.count && (r = pf_mask_build(mask, ws->fd, &ws->masks, ws->owner, who->host_user,
+						  who->host_group, err)) < 0)
+		return r;
 	overlay = make_overlay(ws, scratch, lower, root_options, err);
 	if (overlay < 0)
 		overlay = overlay_in_private_namespace(ws, scratch, lower, err);
@@ -201,6 +257,12 @@ int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_iden
 	PF_AUTO_CLOSE int scratch = -1, lower = -1, mask = -1, overlay = -1;
 	int r;
 
+	if (ws->mode == PF_WS_LIVE) {
+		lower = clone_lower(ws, err);
+		if (lower < 0 || pf_mount_attr(lower, SAFE, 0, -1, err) < 0)
+			return err->code;
+		return pf_take_fd(&lower);
+	}
 	scratch = ws->upper_on_disk ? pf_mount_clone(AT_FDCWD, ws->scratch_path, err) : make_scratch(ws, err);
 	if (scratch < 0)
 		return scratch;
@@ -208,15 +270,22 @@ int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_iden
 	 * old root. */
 	if ((r = pf_mount_attach(scratch, AT_FDCWD, "/dev", err)) < 0)
 		return pf_wrap(err, "workspace");
-	if ((r = fill_scratch(ws, scratch, who->user, err)) < 0 || (lower = copy_lower(ws, err)) < 0)
+	if ((r = fill_scratch(ws, scratch, who->user, who->group, err)) < 0 ||
+	    (lower = clone_lower(ws, err)) < 0)
 		return err->code;
 	mask = openat(scratch, "mask", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (ws->masks.count &&
-	    (r = pf_mask_build(mask, lower, &ws->masks, who->user, who->user, who->user, err)) < 0)
+	    (r = pf_mask_build(mask, lower, &ws->masks, who->user, who->user, who->group, err)) < 0)
 		return r;
 	if ((r = pf_mount_attach(lower, scratch, "lower", err)) < 0)
 		return r;
 	overlay = make_overlay(ws, scratch, lower, user_options, err);
+	if (overlay == -EINVAL) /* clone_private_mount(): it would show what the mounts cover */
+		return pf_fail(err, -EINVAL,
+			       "the workspace '%s' cannot be an overlay's layer; is another file system "
+			       "mounted within "
+			       "it? As an ordinary user only rw,live goes then",
+			       ws->host_path);
 	if (overlay < 0)
 		return pf_wrap(err, "workspace");
 	ws->scratch_fd = openat(scratch, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

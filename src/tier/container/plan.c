@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,7 +20,19 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "tier/container/container.h"
-#include "workspace/mask.h"
+
+/* The caller's home, and what it lies in: keys, logins and every other project would be in the workspace. */
+static int refuse_home(const char *path, struct pf_error *err)
+{
+	const char *home = getenv("HOME");
+	PF_AUTO_FREE char *real = home && *home == '/' ? realpath(home, NULL) : NULL;
+
+	if (!real || strcmp(real, "/") == 0 || !pf_path_within(real, path))
+		return 0;
+	return pf_fail(
+		err, -EINVAL, "'%s' cannot be a workspace: %s; name the directory the command works on", path,
+		strcmp(real, path) == 0 ? "it is your home directory" : "your home directory is in it");
+}
 
 /* Directories that are no workspace: showing them would show the host, or pinfold's own state, to the
  * command. */
@@ -40,22 +53,40 @@ static int refuse_place(const char *path, const struct pf_dirs *dirs, struct pf_
 	    pf_path_within(dirs->runtime, path))
 		return pf_fail(err, -EINVAL, "'%s' cannot be a workspace: pinfold keeps its own state there",
 			       path);
-	return 0;
+	return refuse_home(path, err);
 }
 
-/* The time that a file made now gets on the workspace's own file system (which may be another machine's). The
- * file has no name: nothing appears in the user's directory. */
+static int64_t ctime_ns(const struct stat *st)
+{
+	return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+}
+
+/*
+ * What was changed in the workspace until now has at most this time, by the clock of its own file system
+ * (which may be another machine's). Told by a file without a name: nothing appears in the user's directory.
+ * Since Linux 6.13 a time that somebody looked at is followed by a fine one, and all that is stamped
+ * afterwards is not older (Documentation/filesystems/multigrain-ts.rst): then what comes later is told apart
+ * even within one tick of the clock. Before, a change in the same tick passes for one from before.
+ */
 static int64_t reference_time(int dir)
 {
 	PF_AUTO_CLOSE int fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	struct stat first, then;
 	struct timespec now;
-	struct stat st;
 
-	if (fd >= 0 && fstat(fd, &st) == 0)
-		return (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+	if (fd >= 0 && fstat(fd, &first) == 0 && fchmod(fd, 0400) == 0 && fstat(fd, &then) == 0)
+		return ctime_ns(&then) > ctime_ns(&first) ? ctime_ns(&then) - 1 : ctime_ns(&first);
 	clock_gettime(CLOCK_REALTIME_COARSE,
 		      &now); /* read-only or without O_TMPFILE: the clock that stamps files */
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void pf__container_begin(struct pf_box *b)
+{
+	struct pf_container *c = (struct pf_container *)b;
+
+	if (pf_ws_has_upper(c->ws.mode))
+		c->ws.reference_ns = reference_time(c->ws.fd);
 }
 
 /* Files at the top level that belong to somebody else: inside they appear as nobody's and cannot be changed.
@@ -104,22 +135,62 @@ static int place_on_disk(struct pf_workspace_plan *ws, const struct pf_box_spec 
 	return 0;
 }
 
-/* All tmpfs together hold at most half the memory limit (files in tmpfs count as memory). */
-static int share_memory(const struct pf_policy *p, struct pf_workspace_plan *ws, struct pf_error *err)
+/* All tmpfs together hold at most half the memory limit (files in tmpfs count as memory). What is more than
+ * that has a file system of its own, which only root can mount. */
+static int size_upper(const struct pf_policy *p, const struct pf_identity *who, struct pf_workspace_plan *ws,
+		      struct pf_error *err)
 {
 	uint64_t half = p->limits.memory / 2, need;
 
-	if (ws->mode != PF_WS_COW)
+	if (!pf_ws_has_upper(ws->mode) && !ws->copied)
 		return 0;
 	ws->disk = p->limits.disk ? p->limits.disk : half / 4 * 3;
-	if (!ws->upper_on_disk && p->limits.disk && ws->disk + PF_TEMP_MIN > half) {
-		need = ((ws->disk + PF_TEMP_MIN) * 2 + (1u << 20) - 1) >> 20;
-		return pf_fail(err, -EPERM,
-			       "a disk limit of %llu MiB does not fit beside the memory limit: --memory "
-			       "%lluM would do",
-			       (unsigned long long)(ws->disk >> 20), (unsigned long long)need);
-	}
-	return 0;
+	if (ws->upper_on_disk || !p->limits.disk || ws->disk + PF_TEMP_MIN <= half)
+		return 0;
+	ws->upper_on_image = who->host_root;
+	need = ((ws->disk + PF_TEMP_MIN) * 2 + (1u << 20) - 1) >> 20;
+	return ws->upper_on_image ? 0
+				  : pf_fail(err, -EPERM,
+					    "a disk limit of %llu MiB does not fit beside the memory limit: "
+					    "--memory %lluM "
+					    "would do",
+					    (unsigned long long)(ws->disk >> 20), (unsigned long long)need);
+}
+
+uint64_t pf__workspace_in_memory(const struct pf_workspace_plan *ws)
+{
+	return ws->upper_on_disk || ws->upper_on_image ? 0 : ws->disk;
+}
+
+/* File systems that no kernel mounts with other owners: as root the command's user would own nothing there,
+ * so it gets a copy. What else refuses is refused by name when it is mounted. */
+static int choose_copy(const struct pf_identity *who, struct pf_workspace_plan *ws, struct pf_error *err)
+{
+	static const struct {
+		unsigned long magic;
+		const char *name;
+	} known[] = {{0x794c7630, "an overlay"},
+		     {0x01021997, "9p"},
+		     {0x6969, "NFS"},
+		     {0xfe534d42, "SMB"},
+		     {0xff534d42, "CIFS"}};
+	const char *name = NULL;
+	struct statfs fs;
+	size_t i;
+
+	if (fstatfs(ws->fd, &fs) < 0)
+		return pf_fail_errno(err, "cannot look at the workspace '%s'", ws->host_path);
+	for (i = 0; i < PF_ARRAY_SIZE(known); i++)
+		if ((unsigned long)(uint32_t)fs.f_type == known[i].magic)
+			name = known[i].name;
+	ws->copied = name && who->host_root;
+	if (!ws->copied || ws->mode != PF_WS_LIVE)
+		return 0;
+	return pf_fail(
+		err, -EPERM,
+		"the workspace '%s' is on %s, which has no idmapped mounts: as root the directory itself "
+		"(rw,live) cannot belong to the command's user; use rw, or run pinfold as its owner",
+		ws->host_path, name);
 }
 
 static int open_directory(struct pf_workspace_plan *ws, const char *path, struct pf_error *err)
@@ -154,13 +225,74 @@ static uint64_t count_hidden(const struct pf_workspace_plan *ws)
 	return n;
 }
 
+static int take_found(const char *breaks, struct pf_workspace_plan *ws, struct pf_error *err)
+{
+	const struct pf_scan_found *f = pf_scan_found(ws->scan);
+
+	pf_list_free(&ws->masks);
+	pf_list_free(&ws->unprotected);
+	if (pf_list_copy(&ws->masks, &f->masks) < 0 || pf_list_copy(&ws->unprotected, &f->unprotected) < 0 ||
+	    pf_list_copy(&ws->masks, &ws->stages) < 0)
+		return pf_fail(err, -ENOMEM, "out of memory");
+	ws->hidden = count_hidden(ws);
+	return ws->mode == PF_WS_LIVE ? pf__live_plan(f, breaks, ws, err) : 0;
+}
+
+/* What is hidden; with rw,live also what is protected, and its sockets: they lead to the host's processes. */
+static int find_hidden(const struct pf_box_spec *spec, struct pf_workspace_plan *ws, struct pf_error *err)
+{
+	static const struct pf_list nothing;
+	const struct pf_policy *p = spec->policy;
+	bool live = ws->mode == PF_WS_LIVE;
+	const struct pf_scan_want want = {
+		.mask = pf__broken(spec->breaks, "secrets") ? &nothing : &p->mask,
+		.protect = live && !pf__broken(spec->breaks, "protect") ? &p->protect : NULL,
+		.sockets = live && !pf__broken(spec->breaks, "live_sockets"),
+		.state = spec->dirs->state,
+		.path = ws->host_path,
+		.reference_ns = ws->reference_ns,
+	};
+	int r = pf_scan_begin(ws->fd, &want, &ws->scan, err);
+
+	return r < 0 ? r : take_found(spec->breaks, ws, err);
+}
+
+int pf__workspace_confirm(struct pf_workspace_plan *ws, const char *breaks, struct pf_error *err)
+{
+	int changed = ws->scan && !ws->confirmed ? pf_scan_confirm(ws->scan, err) : 0, r = 0;
+
+	(void)breaks;
+	if (changed >= 0 && ws->scan && !ws->confirmed)
+		r = take_found(breaks, ws, err);
+	ws->confirmed = changed >= 0 && r >= 0;
+	return r < 0 ? r : changed;
+}
+
+/* What an apply has prepared is trusted when it goes on: whoever could write in it could write any path that
+ * it leads to. */
+static int find_stages(struct pf_workspace_plan *ws, struct pf_error *err)
+{
+	int r = pf_apply_stages(ws->fd, &ws->stages);
+
+	if (r < 0 && r != -EACCES) /* who may not list it is shown nothing of it either */
+		return pf_fail(err, r, "cannot read the workspace '%s': %s", ws->host_path, strerror(-r));
+	if (ws->stages.count == 0 || ws->mode != PF_WS_LIVE)
+		return 0;
+	return pf_fail(
+		err, -EBUSY,
+		"a change set is half applied to '%s' (%s): `pinfold apply ID` goes on with it, `pinfold "
+		"drop --force ID` gives it up (`pinfold ls` has the id); until then rw,live is refused",
+		ws->host_path, ws->stages.items[0]);
+}
+
 int pf__workspace_plan(const struct pf_box_spec *spec, const struct pf_identity *who,
 		       struct pf_workspace_plan *ws, struct pf_error *err)
 {
 	const struct pf_policy *p = spec->policy;
 	int r;
 
-	*ws = (struct pf_workspace_plan){.fd = -1, .scratch_fd = -1, .overlay_fd = -1};
+	*ws = (struct pf_workspace_plan){
+		.fd = -1, .scratch_fd = -1, .overlay_fd = -1, .dirs = spec->dirs, .id = spec->id};
 	if (!p->ws_path || p->ws_mode == PF_WS_NONE)
 		return 0;
 	if ((r = open_directory(ws, p->ws_path, err)) < 0 ||
@@ -175,21 +307,71 @@ int pf__workspace_plan(const struct pf_box_spec *spec, const struct pf_identity 
 			       ws->host_path, ws->owner);
 	ws->reference_ns = reference_time(ws->fd);
 	ws->foreign_owned = count_foreign(ws->fd, ws->owner);
-	if (!pf__broken(spec->breaks, "secrets") &&
-	    (r = pf_mask_resolve(ws->fd, &p->mask, &ws->masks, &ws->unprotected, err)) < 0)
+	if ((r = find_stages(ws, err)) < 0 || (r = choose_copy(who, ws, err)) < 0 ||
+	    (r = find_hidden(spec, ws, err)) < 0)
 		return r;
-	ws->hidden = count_hidden(ws);
-	if (ws->mode == PF_WS_COW && !who->host_root && (r = place_on_disk(ws, spec, err)) < 0)
+	if (ws->mode == PF_WS_LIVE)
+		return 0;
+	if (pf_ws_has_upper(ws->mode) && !who->host_root && (r = place_on_disk(ws, spec, err)) < 0)
 		return r;
-	return share_memory(p, ws, err);
+	return size_upper(p, who, ws, err);
+}
+
+static void tell_unprotected(const char *lead, const struct pf_list *list, struct pf_receipt *r)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++)
+		pf_list_addf(&r->unprotected, "%s%s", lead, list->items[i]);
+}
+
+void pf__workspace_tell(struct pf_workspace_plan *ws, struct pf_receipt *r)
+{
+	static const char *const modes[] = {
+		[PF_WS_RO] = "ro", [PF_WS_COW] = "cow", [PF_WS_RW] = "rw", [PF_WS_LIVE] = "rw,live"};
+
+	r->hidden = ws->hidden;
+	r->ws_mode = modes[ws->mode];
+	r->ws_lower = ws->copied ? "copy" : geteuid() == 0 ? "idmapped" : "itself";
+	r->ws_upper = !pf_ws_has_upper(ws->mode) ? NULL
+		      : ws->upper_on_image	 ? "ext4"
+		      : ws->upper_on_disk	 ? "directory"
+						 : "tmpfs";
+	pf_list_free(&r->unprotected);
+	tell_unprotected("secrets: ", &ws->unprotected, r);
+	tell_unprotected("", &ws->exposed, r);
+}
+
+void pf__workspace_remove_scratch(struct pf_workspace_plan *ws)
+{
+	PF_AUTO_CLOSE int dir = -1;
+	const char *slash = strrchr(ws->scratch_path, '/');
+
+	if (!ws->upper_on_disk || !slash)
+		return;
+	ws->scratch_path[slash - ws->scratch_path] = '\0';
+	dir = open(ws->scratch_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0)
+		pf_remove_tree(dir, slash + 1);
+	ws->scratch_path[slash - ws->scratch_path] = '/';
+}
+
+void pf__workspace_end_scan(struct pf_workspace_plan *ws)
+{
+	pf_scan_end(ws->scan);
+	ws->scan = NULL;
 }
 
 void pf__workspace_free(struct pf_workspace_plan *ws)
 {
 	free(ws->host_path);
 	free(ws->at);
+	pf__workspace_end_scan(ws);
+	pf_list_free(&ws->stages);
 	pf_list_free(&ws->masks);
 	pf_list_free(&ws->unprotected);
+	pf_list_free(&ws->covers);
+	pf_list_free(&ws->exposed);
 	if (ws->fd >= 0)
 		close(ws->fd);
 	if (ws->scratch_fd >= 0)

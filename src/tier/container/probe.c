@@ -203,13 +203,42 @@ static void add_rest(struct pf_probe *p, const struct pf_identity *who)
 			 access("/usr/bin/newuidmap", X_OK) == 0 ? "" : "apt-get install uidmap; ");
 }
 
-int pf__container_probe(struct pf_probe *out, struct pf_error *err)
+static const char *mend_image(enum pf_image_way way, int code)
+{
+	if (way == PF_IMAGE_UNPACKED)
+		return "install pinfold whole (make install)";
+	if (code == -ENODEV)
+		return "modprobe erofs";
+	if (way == PF_IMAGE_FILE && code == -ENOTBLK)
+		return "Linux 6.12, and $PINFOLD_STATE on ext4, xfs or btrfs";
+	return way == PF_IMAGE_LOOP && (code == -ENXIO || code == -ENOENT) ? "modprobe loop" : "";
+}
+
+/* One of them will do. A user's sandboxes mount no image: there is nothing to mend. */
+static void add_image_ways(struct pf_probe *p, const struct pf_identity *who, const struct pf_dirs *dirs)
+{
+	static const char *const names[PF_IMAGE_WAYS] = {"erofs_file", "erofs_loop", "unpacked"};
+	struct pf_image_ways ways;
+
+	pf__image_probe(dirs, &ways);
+	for (int i = 0; i < PF_IMAGE_WAYS; i++) {
+		bool refused = !who->host_root && (ways.code[i] == -EPERM || ways.code[i] == -EACCES);
+		struct pf_probe_item *item =
+			add(p, names[i], ways.code[i] == 0, refused ? "for root alone" : ways.text[i]);
+
+		if (ways.code[i] && (who->host_root || i == PF_IMAGE_UNPACKED))
+			snprintf(item->mend, sizeof(item->mend), "%s",
+				 mend_image((enum pf_image_way)i, ways.code[i]));
+	}
+}
+
+int pf__container_probe(const struct pf_dirs *dirs, struct pf_probe *out, struct pf_error *err)
 {
 	struct pf_probe p = {.usable = true};
 	struct pf_identity who = {0};
 	struct pf_policy policy = {0};
 	struct report r = {0};
-	int i, ids = pf__identity_decide(&policy, "probe", NULL, &who, err);
+	int i, ids = pf__identity_decide(&policy, NULL, "probe", NULL, &who, err);
 
 	if (ids < 0) {
 		p.usable = false;
@@ -231,8 +260,10 @@ int pf__container_probe(struct pf_probe *out, struct pf_error *err)
 			snprintf(p.why, sizeof(p.why), "%s: %.150s", step_names[i], item->detail);
 		}
 	}
-	if (ids == 0)
+	if (ids == 0) {
 		add_rest(&p, &who);
+		add_image_ways(&p, &who, dirs);
+	}
 	if (p.usable)
 		snprintf(p.why, sizeof(p.why), "namespaces, mounts and filters all worked here");
 	*out = p;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The root, built in the child: a small tmpfs that is read-only in the end, with the image's trees,
- * /dev, /proc, the writable places and the workspace attached to it. Every target is reached from
- * the root's descriptor without following a link; nothing of the host is in it but what sources.c copied.
+ * The root, built in the child: a small tmpfs that is read-only in the end, with the host's trees, or the
+ * overlay of an image (image.h), and /dev, /proc, the writable places and the workspace attached to it. Every
+ * target is reached from the root's descriptor without following a link; nothing of the host is in it but
+ * what sources.c copied.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +22,7 @@
 #define PF_OVERFLOW_UID 65534u /* how an id that is not mapped appears (/proc/sys/kernel/overflowuid) */
 #define SAFE		(PF_MNT_NOSUID | PF_MNT_NODEV)
 
-/* Make dir/path and its parents where they are missing; returns it opened (O_PATH). Links on the way are
- * refused. */
-static int make_dirs(int root, const char *path, struct pf_error *err)
+int pf__root_dirs(const struct pf_child_args *a, int root, const char *path, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int at = fcntl(root, F_DUPFD_CLOEXEC, 3);
 	char name[256];
@@ -44,7 +43,9 @@ static int make_dirs(int root, const char *path, struct pf_error *err)
 		if (mkdirat(at, name, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES &&
 		    errno != EPERM)
 			return pf_fail_errno(err, "cannot make the mount point '%s'", name);
-		next = pf_open_beneath(at, name, O_PATH | O_DIRECTORY, 0);
+		next = pf__broken(a->spec->breaks, "beneath")
+			       ? openat(at, name, O_PATH | O_DIRECTORY | O_CLOEXEC)
+			       : pf_open_beneath(at, name, O_PATH | O_DIRECTORY, 0);
 		if (next < 0)
 			return pf_fail(err, next, "cannot make the mount point '%s': %s", name,
 				       strerror(-next));
@@ -56,8 +57,12 @@ static int make_dirs(int root, const char *path, struct pf_error *err)
 
 static int make_file(int dir, const char *name, struct pf_error *err)
 {
-	int fd = openat(dir, name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+	struct stat st;
+	int fd;
 
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+		return 0; /* of an image, which is read-only */
+	fd = openat(dir, name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return pf_fail_errno(err, "cannot make the mount point '%s'", name);
 	close(fd);
@@ -65,7 +70,8 @@ static int make_file(int dir, const char *name, struct pf_error *err)
 }
 
 /* Attach one source at its place, making the mount point. */
-static int attach_source(int root, const struct pf_source *s, struct pf_error *err)
+static int attach_source(const struct pf_child_args *a, int root, const struct pf_source *s,
+			 struct pf_error *err)
 {
 	PF_AUTO_CLOSE int at = -1;
 	struct stat st;
@@ -75,12 +81,12 @@ static int attach_source(int root, const struct pf_source *s, struct pf_error *e
 	if (fstat(s->fd, &st) < 0)
 		return pf_fail_errno(err, "cannot look at '%s'", s->from);
 	if (S_ISDIR(st.st_mode)) {
-		at = make_dirs(root, s->to, err);
+		at = pf__root_dirs(a, root, s->to, err);
 		return at < 0 ? at : pf_mount_attach(s->fd, at, "", err);
 	}
 	leaf = strrchr(s->to, '/') + 1;
 	snprintf(parent, sizeof(parent), "%.*s", (int)(leaf - s->to), s->to);
-	at = make_dirs(root, parent, err);
+	at = pf__root_dirs(a, root, parent, err);
 	if (at < 0)
 		return at;
 	if (make_file(at, leaf, err) < 0)
@@ -110,43 +116,11 @@ static int attach_device(int dev, const struct pf_source *s, struct pf_error *er
 	return make_file(dev, name, err) < 0 ? err->code : pf_mount_attach(s->fd, dev, name, err);
 }
 
-/* /dev: a tmpfs with what an ordinary program expects, its own pseudo-terminals, and no more. */
-static int make_dev(const struct pf_child_args *a, int root, struct pf_error *err)
-{
-	static const char *const options[] = {"mode=755", "size=64k", "nr_inodes=256", NULL};
-	static const char *const with_group[] = {"newinstance", "ptmxmode=0666", "mode=0620",
-						 "max=64",	"gid=5",	 NULL};
-	static const char *const without[] = {"newinstance", "ptmxmode=0666", "mode=0600", "max=64", NULL};
-	static const char *const links[][2] = {{"/proc/self/fd", "fd"},
-					       {"/proc/self/fd/0", "stdin"},
-					       {"/proc/self/fd/1", "stdout"},
-					       {"/proc/self/fd/2", "stderr"},
-					       {"pts/ptmx", "ptmx"}};
-	PF_AUTO_CLOSE int dev = pf_mount_new("tmpfs", options, PF_MNT_NOSUID | PF_MNT_NOEXEC, err);
-	PF_AUTO_CLOSE int pts = -1;
-	unsigned i;
-	int r;
-
-	if (dev < 0)
-		return dev;
-	if (mkdirat(root, "dev", 0755) < 0 || (r = pf_mount_attach(dev, root, "dev", err)) < 0)
-		return pf_wrap(err, "/dev");
-	for (i = 0; i < PF_ARRAY_SIZE(links); i++)
-		if (symlinkat(links[i][0], dev, links[i][1]) < 0)
-			return pf_fail_errno(err, "cannot make /dev/%s", links[i][1]);
-	if (mkdirat(dev, "pts", 0755) < 0)
-		return pf_fail_errno(err, "cannot make /dev/pts");
-	pts = pf_mount_new("devpts", a->who->shared ? without : with_group, PF_MNT_NOSUID | PF_MNT_NOEXEC,
-			   err);
-	if (pts < 0)
-		return pts;
-	return pf_mount_attach(pts, dev, "pts", err);
-}
-
 /* Everything that is copied from the host, each where it belongs. */
-static int attach_all(const struct pf_sources *s, int root, struct pf_error *err)
+static int attach_all(const struct pf_child_args *a, int root, struct pf_error *err)
 {
-	PF_AUTO_CLOSE int dev = openat(root, "dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	PF_AUTO_CLOSE int dev = pf_open_beneath(root, "dev", O_PATH | O_DIRECTORY, 0);
+	const struct pf_sources *s = a->sources;
 	unsigned i;
 	int r = 0;
 
@@ -156,7 +130,7 @@ static int attach_all(const struct pf_sources *s, int root, struct pf_error *err
 		if (one->kind == PF_SRC_DEVICE)
 			r = attach_device(dev, one, err);
 		else if (one->kind == PF_SRC_TREE)
-			r = attach_source(root, one, err);
+			r = attach_source(a, root, one, err);
 		else if (one->kind == PF_SRC_LINK && symlinkat(one->from, root, one->to + 1) < 0)
 			r = pf_fail_errno(err, "cannot make the link");
 		if (r < 0)
@@ -184,7 +158,8 @@ static bool closed_to_all(const struct stat *st)
 	return st->st_uid == PF_OVERFLOW_UID && !(st->st_mode & 077);
 }
 
-static int cover(int root, int proc, const char *name, struct pf_error *err)
+/* empty: a directory with nothing in it. */
+static int cover(int root, int empty, int proc, const char *name, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int with = -1;
 	struct stat st;
@@ -194,7 +169,7 @@ static int cover(int root, int proc, const char *name, struct pf_error *err)
 		return 0; /* this kernel has no such entry */
 	if (closed_to_all(&st))
 		return 0;
-	with = pf_mount_clone(root, S_ISDIR(st.st_mode) ? "var/empty" : "dev/null", err);
+	with = S_ISDIR(st.st_mode) ? pf_mount_clone(empty, "", err) : pf_mount_clone(root, "dev/null", err);
 	if (with < 0)
 		return with;
 	if (!S_ISDIR(st.st_mode)) {
@@ -225,10 +200,23 @@ static int freeze_entry(int proc, const char *name, struct pf_error *err)
 	return r < 0 ? r : pf_mount_attach(copy, proc, name, err);
 }
 
-static int make_proc(const struct pf_child_args *a, int root, struct pf_error *err)
+/* What directories are covered with. An image has no place for it that could be trusted to be empty. */
+static int make_empty(const struct pf_child_args *a, int root, const struct pf_handoff *hand,
+		      struct pf_error *err)
+{
+	int dir = a->image->image ? hand->temp_fd : root, fd;
+	const char *name = a->image->image ? "empty" : "var/empty";
+
+	if (mkdirat(dir, name, 0555) < 0 || (fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return pf_fail_errno(err, "cannot make an empty directory");
+	return fd;
+}
+
+static int make_proc(const struct pf_child_args *a, int root, const struct pf_handoff *hand,
+		     struct pf_error *err)
 {
 	static const char *const hidden[] = {"hidepid=2", NULL};
-	PF_AUTO_CLOSE int proc = -1;
+	PF_AUTO_CLOSE int proc = -1, at = -1, empty = -1;
 	const char *const *options =
 		a->who->shared && !pf__broken(a->spec->breaks, "hidepid") ? hidden : NULL;
 	unsigned i;
@@ -246,64 +234,19 @@ static int make_proc(const struct pf_child_args *a, int root, struct pf_error *e
 			       "tells what would mend it");
 	if (proc < 0)
 		return proc;
-	if (mkdirat(root, "proc", 0555) < 0 || mkdirat(root, "var/empty", 0555) < 0)
-		return pf_fail_errno(err, "cannot make /proc");
-	if ((r = pf_mount_attach(proc, root, "proc", err)) < 0)
-		return r;
+	at = pf__root_dirs(a, root, "/proc", err);
+	if (at < 0 || (r = pf_mount_attach(proc, at, "", err)) < 0)
+		return pf_wrap(err, "/proc");
+	if ((empty = make_empty(a, root, hand, err)) < 0)
+		return empty;
 	if (pf__broken(a->spec->breaks, "mask_proc"))
 		return 0;
 	for (i = 0; i < PF_ARRAY_SIZE(masked); i++)
-		if ((r = cover(root, proc, masked[i], err)) < 0)
+		if ((r = cover(root, empty, proc, masked[i], err)) < 0)
 			return pf_wrap(err, "/proc/%s", masked[i]);
 	for (i = 0; i < PF_ARRAY_SIZE(read_only); i++)
 		if ((r = freeze_entry(proc, read_only[i], err)) < 0)
 			return pf_wrap(err, "/proc/%s", read_only[i]);
-	return 0;
-}
-
-/* --- the writable places ------------------------------------------------------ */
-
-/* One tmpfs bounds them all: what is written to /tmp, /run, /var/tmp, /dev/shm and HOME counts together. */
-static int make_temp(const struct pf_child_args *a, int root, struct pf_handoff *hand, struct pf_error *err)
-{
-	const struct {
-		const char *name, *at;
-		mode_t mode;
-		bool owned;
-	} places[] = {{"tmp", "/tmp", 01777, false},
-		      {"run", "/run", 0755, true},
-		      {"vartmp", "/var/tmp", 01777, false},
-		      {"shm", "/dev/shm", 01777, false},
-		      {"home", a->home, 0755, true}};
-	char size[48], inodes[48];
-	const char *const options[] = {"mode=755", size, inodes, NULL};
-	PF_AUTO_CLOSE int temp = -1;
-	unsigned i;
-	int r = 0;
-
-	snprintf(size, sizeof(size), "size=%llu", (unsigned long long)a->temp_bytes);
-	snprintf(inodes, sizeof(inodes), "nr_inodes=%llu", (unsigned long long)(a->temp_bytes / 4096 + 1024));
-	temp = pf_mount_new("tmpfs", options, pf__safe(a->spec->breaks), err);
-	if (temp < 0)
-		return temp;
-	/* Only what is attached can be copied from (before Linux 6.15): over the old /dev, which nobody needs
-	 * any more and which goes with the old root, so that no unmount of its own has to wait for RCU. */
-	if ((r = pf_mount_attach(temp, AT_FDCWD, "/dev", err)) < 0)
-		return pf_wrap(err, "temporary files");
-	for (i = 0; i < PF_ARRAY_SIZE(places); i++) {
-		PF_AUTO_CLOSE int at = make_dirs(root, places[i].at, err);
-		PF_AUTO_CLOSE int copy = -1;
-
-		if (at < 0)
-			return at;
-		if (mkdirat(temp, places[i].name, places[i].mode) < 0 ||
-		    (places[i].owned && fchownat(temp, places[i].name, a->who->user, a->who->user, 0) < 0))
-			return pf_fail_errno(err, "cannot make %s", places[i].at);
-		copy = pf_mount_clone(temp, places[i].name, err);
-		if (copy < 0 || (r = pf_mount_attach(copy, at, "", err)) < 0)
-			return pf_wrap(err, "%s", places[i].at);
-	}
-	hand->temp_fd = pf_take_fd(&temp);
 	return 0;
 }
 
@@ -319,36 +262,118 @@ static int own_workspace(const struct pf_child_args *a, int root, struct pf_hand
 	if (overlay < 0)
 		return overlay;
 	hand->scratch_fd = a->ws->scratch_fd;
-	at = make_dirs(root, a->ws->at, err);
+	at = pf__root_dirs(a, root, a->ws->at, err);
 	return at < 0 ? at : pf_mount_attach(overlay, at, "", err);
 }
 
-int pf__root_build(const struct pf_child_args *a, struct pf_handoff *hand, struct pf_error *err)
+/* --- the root -------------------------------------------------------------------- */
+
+/* The host's own tools: an empty tmpfs, which the host's trees are attached to. */
+static int root_of_host(struct pf_error *err)
 {
 	static const char *const dirs[] = {"var",  "var/cache", "var/lib", "var/log",
 					   "home", "mnt",	"media",   "srv"};
 	PF_AUTO_CLOSE int root = make_root(err);
 	unsigned i;
-	int r;
 
 	if (root < 0)
 		return root;
 	for (i = 0; i < PF_ARRAY_SIZE(dirs); i++)
 		if (mkdirat(root, dirs[i], 0755) < 0)
 			return pf_fail_errno(err, "cannot make /%s", dirs[i]);
-	if ((r = make_dev(a, root, err)) < 0 || (r = make_temp(a, root, hand, err)) < 0)
-		return r;
+	return pf_take_fd(&root);
+}
+
+static struct pf_source *find_root(struct pf_sources *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->count; i++)
+		if (s->item[i].kind == PF_SRC_ROOT)
+			return &s->item[i];
+	return NULL;
+}
+
+/* What the overlay is made of has to be attached somewhere: over the old /dev, so that it goes with the old
+ * root and with no unmount of its own, which would wait for RCU. */
+static int attach_spent(const struct pf_child_args *a, struct pf_error *err)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < a->sources->count && r == 0; i++)
+		if (a->sources->item[i].kind == PF_SRC_SPENT)
+			r = pf_mount_attach(a->sources->item[i].fd, AT_FDCWD, "/dev", err);
+	return r;
+}
+
+/* An image: as root its overlay came from the host, as a user it is made here. *home: its HOME, or -1. */
+static int root_of_image(const struct pf_child_args *a, struct pf_handoff *hand, int *home,
+			 struct pf_error *err)
+{
+	struct pf_source *from = find_root(a->sources);
+	PF_AUTO_CLOSE int root = -1;
+	int r;
+
+	if (!from || from->fd < 0)
+		return pf_fail(err, -EINVAL, "the image is not among what is shown");
+	if (a->who->host_root) {
+		root = pf_take_fd(&from->fd);
+		if ((r = attach_spent(a, err)) < 0)
+			return r;
+	} else {
+		root = pf__layers_child(a->spec, a->who, a->image, from->fd, home, err);
+		if (root < 0)
+			return root;
+		hand->stage_fd = a->image->stage_fd;
+	}
+	r = pf_mount_attach(root, AT_FDCWD, "/", err);
+	return r < 0 ? r : pf_take_fd(&root);
+}
+
+/* As root the host sends what is attached while the child builds what needs nothing of it; of an image first
+ * the root. */
+static int take_shown(const struct pf_child_args *a, struct pf_error *err)
+{
+	return a->who->host_root ? pf__shown_take(a->sync, a->sources, err) : 0;
+}
+
+static int attach_home(const struct pf_child_args *a, int root, int home, struct pf_error *err)
+{
+	PF_AUTO_CLOSE int at = home < 0 ? -1 : pf__root_dirs(a, root, a->home, err);
+
+	if (home < 0)
+		return 0;
+	return at < 0 ? at : pf_mount_attach(home, at, "", err);
+}
+
+int pf__root_build(const struct pf_child_args *a, struct pf_handoff *hand, struct pf_error *err)
+{
+	PF_AUTO_CLOSE int root = -1, home = -1;
+	bool image = a->image->image != NULL;
+	struct pf_own_places places;
+	int r;
+
+	/* what was there before the clone comes again, with descriptors that are ours */
 	if (a->who->host_root)
-		a->sources->count =
-			0; /* what was there before the clone comes again, with descriptors that are ours */
-	if (a->who->host_root && (r = pf__shown_take(a->sync, a->sources, err)) < 0)
+		a->sources->count = 0;
+	if ((r = pf__places_prepare(a, &places, err)) < 0 || (image && (r = take_shown(a, err)) < 0))
 		return r;
-	if ((r = attach_all(a->sources, root, err)) < 0 || (r = make_proc(a, root, err)) < 0 ||
-	    (r = own_workspace(a, root, hand, err)) < 0)
+	root = image ? root_of_image(a, hand, &home, err) : root_of_host(err);
+	if (root < 0)
+		return root;
+	if ((r = pf__places_attach(a, root, &places, err)) < 0 || (r = attach_home(a, root, home, err)) < 0)
 		return r;
-	if (symlinkat("/run", root, "var/run") < 0)
+	hand->temp_fd = places.temp;
+	if ((r = take_shown(a, err)) < 0)
+		return r;
+	if ((r = attach_all(a, root, err)) < 0 || (r = make_proc(a, root, hand, err)) < 0 ||
+	    (r = own_workspace(a, root, hand, err)) < 0 || (r = pf__live_cover(a->ws, root, err)) < 0)
+		return r;
+	if (!image && symlinkat("/run", root, "var/run") < 0)
 		return pf_fail_errno(err, "cannot make /var/run");
-	if (!pf__broken(a->spec->breaks, "readonly_root") && (r = pf_mount_readonly(root, err)) < 0)
+	if (!a->spec->policy->root_cow && !pf__broken(a->spec->breaks, "readonly_root") &&
+	    (r = pf_mount_readonly(root, err)) < 0)
 		return r;
 	return pf_take_fd(&root);
 }

@@ -12,14 +12,15 @@
 
 #define SAFE (PF_MNT_NOSUID | PF_MNT_NODEV)
 
-static int add_image(struct pf_sources *s, const struct pf_host_image *image, const char *breaks,
+static int add_image(struct pf_sources *s, const struct pf_box_spec *spec, const struct pf_host_image *image,
 		     struct pf_error *err)
 {
+	const char *breaks = spec->breaks;
 	uint64_t attr = pf__safe(breaks) | (pf__broken(breaks, "readonly_root") ? 0 : PF_MNT_RDONLY);
 	unsigned i;
 	int r;
 
-	for (i = 0; i < image->count; i++) {
+	for (i = 0; i < image->count && !spec->image; i++) {
 		const struct pf_host_entry *e = &image->entries[i];
 
 		r = e->kind == PF_HOST_BIND ? pf__shown_add(s, PF_SRC_TREE, e->path, e->path, attr, err)
@@ -27,7 +28,7 @@ static int add_image(struct pf_sources *s, const struct pf_host_image *image, co
 		if (r < 0)
 			return r;
 	}
-	if ((r = pf__shown_add(s, PF_SRC_TREE, image->etc, "/etc", attr, err)) < 0)
+	if (!spec->image && (r = pf__shown_add(s, PF_SRC_TREE, image->etc, "/etc", attr, err)) < 0)
 		return r;
 	return pf__shown_add(s, PF_SRC_TREE, image->sys, "/sys", attr, err);
 }
@@ -102,7 +103,7 @@ int pf__show_all(struct pf_sources *s, const struct pf_box_spec *spec, const str
 {
 	int r;
 
-	if ((r = add_image(s, image, spec->breaks, err)) < 0 || (r = add_devices(s, err)) < 0 ||
+	if ((r = add_image(s, spec, image, err)) < 0 || (r = add_devices(s, err)) < 0 ||
 	    (r = add_policy_mounts(s, spec->policy, spec->breaks, err)) < 0)
 		return r;
 	return add_program(s, spec->dirs, spec->breaks, err);

@@ -14,7 +14,17 @@
 
 #include "base/error.h"
 
-enum pf_source_kind { PF_SRC_TREE, PF_SRC_DEVICE, PF_SRC_CGROUP, PF_SRC_INIT, PF_SRC_LINK };
+/* ROOT: as root the finished root of a sandbox with an image; as a user that image, from which the child
+ * makes it. */
+enum pf_source_kind {
+	PF_SRC_TREE,
+	PF_SRC_DEVICE,
+	PF_SRC_CGROUP,
+	PF_SRC_INIT,
+	PF_SRC_LINK,
+	PF_SRC_ROOT,
+	PF_SRC_SPENT, /* a mount that only has to go with the sandbox's old root */
+};
 
 struct pf_source {
 	enum pf_source_kind kind;

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* guard/command: plans, and verdicts that need more than a line. The corpora are in tests/guard. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "guard/command.h"
+
+static void every_rule_holds_its_examples(void **state)
+{
+	struct pf_error err = {0};
+
+	(void)state;
+	if (pf_command_rules_check(&err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static struct pf_command_plan plan_of(const char *line)
+{
+	struct pf_command_plan plan = {0};
+	struct pf_error err = {0};
+
+	if (pf_command_parse(line, strlen(line), &plan, &err) < 0)
+		fail_msg("%s: %s", line, err.msg);
+	return plan;
+}
+
+static void a_plan_has_all_of_the_line(void **state)
+{
+	struct pf_command_plan p =
+		plan_of("A=1 B='x y' cmd a\\ b \"c$d\" *.c '*' 2>err.txt <in | t >> o 2>&1 && u; v # w");
+	const struct pf_command_vector *v = p.vectors;
+
+	(void)state;
+	assert_int_equal(p.vector_count, 4);
+	assert_false(p.compound);
+	assert_int_equal(v[0].assign_count, 2);
+	assert_string_equal(v[0].assigns[1].text, "B=x y");
+	assert_int_equal(v[0].word_count, 5);
+	assert_string_equal(v[0].words[1].text, "a b");
+	assert_int_equal(v[0].words[1].expand, 0);
+	assert_string_equal(v[0].words[2].text, "c$d");
+	assert_int_equal(v[0].words[2].expand, PF_WORD_VAR);
+	assert_int_equal(v[0].words[3].expand, PF_WORD_GLOB);
+	assert_string_equal(v[0].words[3].pattern, "*.c");
+	assert_int_equal(v[0].words[4].expand, 0);
+	assert_int_equal(v[0].redir_count, 2);
+	assert_int_equal(v[0].redirs[0].fd, 2);
+	assert_int_equal(v[0].redirs[0].kind, PF_REDIR_WRITE);
+	assert_int_equal(v[0].redirs[1].kind, PF_REDIR_READ);
+	assert_int_equal(v[0].then, PF_THEN_PIPE);
+	assert_int_equal(v[1].redirs[0].kind, PF_REDIR_APPEND);
+	assert_int_equal(v[1].redirs[1].kind, PF_REDIR_DUP);
+	assert_int_equal(v[1].redirs[1].from, 1);
+	assert_int_equal(v[1].then, PF_THEN_AND);
+	assert_int_equal(v[2].then, PF_THEN_SEQ);
+	assert_int_equal(v[3].then, PF_THEN_END);
+	pf_command_plan_free(&p);
+}
+
+static void patterns_keep_what_was_quoted(void **state)
+{
+	struct pf_command_plan p = plan_of("x '*'*\"?\"\\[a[b-c]");
+
+	(void)state;
+	assert_string_equal(p.vectors[0].words[1].text, "**?[a[b-c]");
+	assert_string_equal(p.vectors[0].words[1].pattern, "\\**\\?\\[a[b-c]");
+	pf_command_plan_free(&p);
+}
+
+static void a_here_document_is_data(void **state)
+{
+	struct pf_command_plan p = plan_of("cat > a <<'E'\n$(x)\n`y`\nE\nls");
+
+	(void)state;
+	assert_int_equal(p.vector_count, 2);
+	assert_int_equal(p.vectors[0].redirs[1].kind, PF_REDIR_TEXT);
+	assert_string_equal(p.vectors[0].redirs[1].target.text, "$(x)\n`y`\n");
+	pf_command_plan_free(&p);
+}
+
+static void a_failure_leaves_the_plan(void **state)
+{
+	struct pf_command_plan plan = {.word_count = 7};
+	struct pf_error err = {0};
+
+	(void)state;
+	assert_int_equal(pf_command_parse("ls $(x)", 7, &plan, &err), -ENOTSUP);
+	assert_int_equal(plan.word_count, 7);
+	assert_int_equal(pf_command_parse("ls\0x", 4, &plan, &err), -ENOTSUP);
+	assert_int_equal(pf_command_parse("", 0, &plan, &err), -ENOTSUP);
+}
+
+static enum pf_path_where inside(void *user, const char *cwd, const char *path)
+{
+	(void)user;
+	(void)cwd;
+	(void)path;
+	return PF_PATH_INSIDE;
+}
+
+static struct pf_command_verdict verdict_of(const struct pf_command_places *places, const char *line)
+{
+	struct pf_command_policy policy;
+	struct pf_command_verdict v;
+	struct pf_error err = {0};
+
+	pf_command_policy_defaults(&policy);
+	assert_int_equal(pf_command_judge(&policy, places, line, strlen(line), &v, NULL, &err), 0);
+	return v;
+}
+
+static void what_the_session_wrote_is_said_so(void **state)
+{
+	char *names[] = {(char *)"tools/x.py"};
+	struct pf_list written = {names, 1};
+	struct pf_command_places places = {.resolve = inside, .written = &written};
+
+	(void)state;
+	assert_int_equal(verdict_of(&places, "python3 tools/y.py").verdict, PF_VERDICT_ALLOW);
+	assert_int_equal(verdict_of(&places, "python3 ./tools//x.py").verdict, PF_VERDICT_ASK);
+	assert_non_null(strstr(verdict_of(&places, "./tools/x.py").reason, "written by the sandbox"));
+	assert_non_null(strstr(verdict_of(&places, "cd tools && ./x.py").reason, "written by the sandbox"));
+}
+
+static void without_places_no_path_is_allowed(void **state)
+{
+	(void)state;
+	assert_int_equal(verdict_of(NULL, "echo a").verdict, PF_VERDICT_ALLOW);
+	assert_int_equal(verdict_of(NULL, "cat a.txt").verdict, PF_VERDICT_ASK);
+	assert_int_equal(verdict_of(NULL, "ls *.c").verdict, PF_VERDICT_ASK);
+	assert_int_equal(verdict_of(NULL, "echo a > a.txt").verdict, PF_VERDICT_ASK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_rule_holds_its_examples),
+		cmocka_unit_test(a_plan_has_all_of_the_line),
+		cmocka_unit_test(patterns_keep_what_was_quoted),
+		cmocka_unit_test(a_here_document_is_data),
+		cmocka_unit_test(a_failure_leaves_the_plan),
+		cmocka_unit_test(what_the_session_wrote_is_said_so),
+		cmocka_unit_test(without_places_no_path_is_allowed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
