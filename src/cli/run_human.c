@@ -178,7 +178,10 @@ static void say_applied(const struct pf_result *r, struct pf_buf *out)
 		pf_buf_adds(out, "NOT applied: ");
 		pf_cli_name(out, a->why);
 	} else {
-		pf_buf_adds(out, a->state == PF_APPLIED_ALL ? "applied: " : "applied in part; changes: ");
+		if (a->state == PF_APPLIED_ALL)
+			pf_buf_adds(out, "applied: ");
+		else
+			pf_buf_addf(out, "applied in part: %llu of ", (unsigned long long)a->entries);
 		say_counts(r, "nothing", out);
 	}
 	pf_buf_addc(out, '\n');

@@ -175,5 +175,6 @@ int pf_workspace_copy(int from, int to, const struct pf_list *without, uid_t own
 
 	if (!names || !value)
 		return pf_fail(err, -ENOMEM, "out of memory");
+	/* cppcheck-suppress memleak ; the cleanup attribute frees both */
 	return copy_dir(&c, from, to, "", 0);
 }

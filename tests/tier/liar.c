@@ -306,6 +306,22 @@ static void ready_for_ever(const struct pf_buf *b)
 	}
 }
 
+static void false_tries(struct pf_msg_ready *m)
+{
+	uint32_t i;
+
+	if (lie("ready_tried_nothing"))
+		m->try_count = 0;
+	for (i = 0; i < m->try_count; i++) {
+		if (lie("ready_try_worked"))
+			m->tries[i].err = 0;
+		if (lie("ready_tried_one_twice"))
+			m->tries[i].attempt = PF_TRY_MOUNT, m->tries[i].err = EPERM;
+		if (lie("ready_escapes"))
+			m->tries[i].detail = (char *)(uintptr_t) "\033[2J\033]0;owned\007";
+	}
+}
+
 static int send_ready(struct pf_conn *c, const void *body, size_t n)
 {
 	struct pf_msg_ready m;
@@ -350,17 +366,7 @@ static int send_ready(struct pf_conn *c, const void *body, size_t n)
 		m.pid = 1;
 	if (lie("ready_pid_none"))
 		m.pid = 31337;
-	if (lie("ready_try_worked"))
-		for (i = 0; i < m.try_count; i++)
-			m.tries[i].err = 0;
-	if (lie("ready_tried_nothing"))
-		m.try_count = 0;
-	if (lie("ready_tried_one_twice"))
-		for (i = 0; i < m.try_count; i++)
-			m.tries[i].attempt = PF_TRY_MOUNT, m.tries[i].err = EPERM;
-	if (lie("ready_escapes"))
-		for (i = 0; i < m.try_count; i++)
-			m.tries[i].detail = (char *)(uintptr_t) "\033[2J\033]0;owned\007";
+	false_tries(&m);
 	if (lie("exited_before_start"))
 		say_exited(c, 1, 0, 0);
 	if (lie("started_before_start"))

@@ -278,3 +278,16 @@ def test_protected_paths(anyone, sh, workspace):
     assert not os.path.exists(ws + "/.git/hooks/pre-commit")
     p = anyone("apply", "last", "--allow-protected")
     assert p.code == 0 and open(ws + "/.git/hooks/pre-commit").read() == "evil\n"
+
+
+def test_a_place_within_what_is_read_only(anyone, workspace):
+    """The same words each time, whoever of the two notices first that the other has given up."""
+    ws = workspace(anyone, {"f": "x"})
+    errors = {anyone.result("--workspace", ws + ":path=/usr/x", "--", "true").error for _ in range(12)}
+    assert len(errors) == 1 and "read-only" in errors.pop(), errors
+
+
+def test_an_unknown_mode(anyone, workspace):
+    ws = workspace(anyone, {"f": "x"})
+    r = anyone.result("--workspace", ws + ":rx", "--", "true")
+    assert (r.cause, r.code) == ("error", 125) and "rw,live" in r.error

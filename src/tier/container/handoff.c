@@ -3,6 +3,7 @@
 #include "tier/container/handoff.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,12 +44,15 @@ static ssize_t receive_message(int sync, void *bytes, size_t n, int fds[FDS_MAX]
 	struct msghdr h = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *c;
+	bool reset = false;
 	ssize_t got;
 
+	/* Who ends with something unread gives his peer that error first, before what he said (unix(7)). */
 	*count = 0;
-	do
+	do {
 		got = recvmsg(sync, &h, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
+		reset = got < 0 && errno == ECONNRESET && !reset;
+	} while (got < 0 && (errno == EINTR || reset));
 	c = got > 0 ? CMSG_FIRSTHDR(&h) : NULL;
 	if (c && c->cmsg_type == SCM_RIGHTS) {
 		*count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);

@@ -198,6 +198,12 @@ static int open_directory(struct pf_workspace_plan *ws, const char *path, struct
 	struct stat st;
 
 	ws->host_path = realpath(path, NULL);
+	if (!ws->host_path && errno == ENOENT && strrchr(path, ':'))
+		return pf_fail(err, -ENOENT,
+			       "no workspace at '%s': there is no such directory; behind a ':' stands a "
+			       "mode: ro, cow, "
+			       "rw or rw,live, or path=DIR",
+			       path);
 	if (!ws->host_path)
 		return pf_fail_errno(err, "no workspace at '%s'", path);
 	ws->fd = open(ws->host_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

@@ -46,6 +46,11 @@ int pf__root_dirs(const struct pf_child_args *a, int root, const char *path, str
 		next = pf__broken(a->spec->breaks, "beneath")
 			       ? openat(at, name, O_PATH | O_DIRECTORY | O_CLOEXEC)
 			       : pf_open_beneath(at, name, O_PATH | O_DIRECTORY, 0);
+		if (next == -ENOENT) /* it could not be made either */
+			return pf_fail(err, next,
+				       "cannot make the mount point '%s': what is there is read-only; choose "
+				       "another path inside",
+				       name);
 		if (next < 0)
 			return pf_fail(err, next, "cannot make the mount point '%s': %s", name,
 				       strerror(-next));
