@@ -117,14 +117,20 @@ class Keeper:
         self.control.settimeout(None)
         while True:
             try:
-                packet = self.control.recv(4096)
-            except ConnectionResetError:    # it died with something unread; what it had told comes behind that
-                continue
+                packet = self._packet()
             except OSError:
                 packet = b""
             self.packets.put(packet)
             if not packet:
                 return
+
+    def _packet(self):
+        """The next one, an empty one at the end. It may die with something of ours unread, which is an error
+        once; what it had told comes behind that."""
+        try:
+            return self.control.recv(4096)
+        except ConnectionResetError:
+            return self.control.recv(4096)
 
     def _setup(self, rules, resolver, uid, limits):
         setup = Setup(SETUP, 1, uid, uid, 0)
@@ -144,7 +150,7 @@ class Keeper:
             self.control.send(struct.pack("=I", GO))
         except BrokenPipeError:
             pass    # it said why
-        packet = self.control.recv(4096)
+        packet = self._packet()
         kind = struct.unpack("=I", packet[:4])[0] if packet else None
         if kind == READY:
             _, _, held, _, self.connections = struct.unpack("=5I", packet)
