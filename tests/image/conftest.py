@@ -201,7 +201,12 @@ def _make_small(path):
 
 @pytest.fixture(scope="session")
 def small_tar():
-    return _cached("small-2.tar", _make_small)
+    # The checkout may lie where only its owner may look, as below /root.
+    with tempfile.TemporaryDirectory(prefix="pf-small-") as place:
+        os.chmod(place, 0o755)
+        copy = shutil.copy(_cached("small-2.tar", _make_small), place)
+        os.chmod(copy, 0o644)
+        yield copy
 
 
 @pytest.fixture(name="wait_for")
