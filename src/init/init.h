@@ -100,6 +100,7 @@ int in__exec_reap_all(struct init *in, uint32_t id);
 
 /* relay.c */
 int in__relay_output(struct init *in, struct exec *e, bool is_err); /* 0 or -errno; marks EOF itself */
+void in__relay_rest(struct init *in, struct exec *e);		    /* it ended: what is left in its pipes */
 void in__relay_input(struct init *in, struct exec *e);
 int in__relay_data(struct init *in, uint32_t stream, const uint8_t *p, size_t n, struct pf_error *err);
 int in__relay_eof(struct init *in, uint32_t stream);

@@ -34,7 +34,7 @@ struct launch {
 	const struct init *in;
 	const struct pf_msg_prepare *m;
 	int ctl;
-	int std[3];  /* the command's ends; -1: /dev/null (stdin) */
+	int std[3];  /* the command's ends */
 	int give[3]; /* init's ends */
 	int gives;
 };
@@ -127,26 +127,28 @@ static int take_identity(const struct launch *l, struct pf_error *err)
 	return 0;
 }
 
-static int make_pipes(struct launch *l, struct pf_error *err)
+/* init's end of a pipe, or -errno; *theirs is the command's. */
+static int make_pipe(bool input, int *theirs)
 {
 	int p[2];
 
 	if (pipe2(p, O_CLOEXEC) < 0)
-		return pf_fail_errno(err, "cannot make a pipe");
-	l->give[0] = p[0];
-	l->std[1] = p[1];
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return pf_fail_errno(err, "cannot make a pipe");
-	l->give[1] = p[0];
-	l->std[2] = p[1];
-	l->gives = 2;
-	if (l->m->want_stdin) {
-		if (pipe2(p, O_CLOEXEC) < 0)
-			return pf_fail_errno(err, "cannot make a pipe");
-		l->std[0] = p[0];
-		l->give[2] = p[1];
-		l->gives = 3;
-	}
+		return -errno;
+	*theirs = p[input ? 0 : 1];
+	return p[input ? 1 : 0];
+}
+
+static int make_pipes(struct launch *l, struct pf_error *err)
+{
+	l->give[0] = make_pipe(false, &l->std[1]);
+	l->give[1] = make_pipe(false, &l->std[2]);
+	l->gives = l->m->want_stdin ? 3 : 2;
+	if (l->m->want_stdin)
+		l->give[2] = make_pipe(true, &l->std[0]);
+	else
+		l->std[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (l->give[0] < 0 || l->give[1] < 0 || l->give[2] < 0 || l->std[0] < 0)
+		return pf_fail_errno(err, "cannot make the command's streams");
 	return 0;
 }
 
@@ -247,14 +249,23 @@ static int send_ready(const struct launch *l, struct pf_error *err)
  * (cap_safe_nice() in the kernel). */
 bool in__launcher_spoilt(const struct init *in, pid_t pid)
 {
-	int own = getpriority(PRIO_PROCESS, 0);
+	static bool known;
+	static int nice, ioprio;
+	static long scheduler;
 	cpu_set_t cpus;
 
+	if (!known) { /* nobody changes init's own */
+		nice = getpriority(PRIO_PROCESS, 0);
+		nice = nice > 0 ? nice : 0;
+		scheduler = syscall(SYS_sched_getscheduler, 0);
+		ioprio = (int)syscall(SYS_ioprio_get, 1 /* IOPRIO_WHO_PROCESS */, 0);
+		known = true;
+	}
 	CPU_ZERO(&cpus);
-	return getpriority(PRIO_PROCESS, (id_t)pid) > (own > 0 ? own : 0) ||
-	       syscall(SYS_sched_getscheduler, pid) != syscall(SYS_sched_getscheduler, 0) ||
-	       syscall(SYS_ioprio_get, 1 /* IOPRIO_WHO_PROCESS */, pid) != syscall(SYS_ioprio_get, 1, 0) ||
-	       sched_getaffinity(pid, sizeof(cpus), &cpus) < 0 || !CPU_EQUAL(&cpus, &in->cpus);
+	return getpriority(PRIO_PROCESS, (id_t)pid) > nice ||
+	       syscall(SYS_sched_getscheduler, pid) != scheduler ||
+	       syscall(SYS_ioprio_get, 1, pid) != ioprio || sched_getaffinity(pid, sizeof(cpus), &cpus) < 0 ||
+	       !CPU_EQUAL(&cpus, &in->cpus);
 }
 
 /* --- START ----------------------------------------------------------------------------- */
@@ -295,18 +306,11 @@ static void set_limit(int which, uint64_t value)
 
 static int place_streams(const struct launch *l)
 {
-	int null = -1, i, at;
+	int i;
 
-	if (l->std[0] < 0) {
-		null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-		if (null < 0)
+	for (i = 0; i < 3; i++)
+		if (dup2(l->std[i], i) < 0)
 			return -errno;
-	}
-	for (i = 0; i < 3; i++) {
-		at = i == 0 && null >= 0 ? null : l->std[i];
-		if (dup2(at, i) < 0)
-			return -errno;
-	}
 	if (l->m->tty && ioctl(0, TIOCSCTTY, 0) < 0)
 		return -errno;
 	return 0;
@@ -398,27 +402,23 @@ static void become(const struct launch *l, struct pf_msg_start *m)
 /* Only what belongs to the command stays open: its streams and the control socket. */
 static void close_the_rest(struct launch *l)
 {
-	int keep[4], n = 0, i;
+	const int own[4] = {l->ctl, l->std[0], l->std[1], l->std[2]};
+	int keep[4], i;
 
-	keep[n++] = l->ctl;
-	for (i = 0; i < 3; i++)
-		if (l->std[i] >= 0)
-			keep[n++] = l->std[i];
-	for (i = 0; i < n; i++)
-		keep[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, 100);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < 4; i++)
+		keep[i] = fcntl(own[i], F_DUPFD_CLOEXEC, 100);
+	for (i = 0; i < 4; i++)
 		dup3(keep[i], 3 + i, O_CLOEXEC);
 	if (!in__broken(l->in, "close_launcher"))
-		pf_close_from((unsigned)(3 + n));
+		pf_close_from(7);
 	l->ctl = 3;
-	for (i = 0, n = 4; i < 3; i++)
-		if (l->std[i] >= 0)
-			l->std[i] = n++;
+	for (i = 0; i < 3; i++)
+		l->std[i] = 4 + i;
 }
 
 void in__launcher_main(const struct init *in, const struct pf_msg_prepare *m, int ctl)
 {
-	struct launch l = {.in = in, .m = m, .ctl = ctl, .std = {-1, -1, -1}};
+	struct launch l = {.in = in, .m = m, .ctl = ctl};
 	struct pf_error err = {0};
 	struct pf_msg_start start;
 	sigset_t none;

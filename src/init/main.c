@@ -355,6 +355,8 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 	}
 	for (i = 0; i < EXECS_MAX; i++)
 		if (in->execs[i].state != EXEC_FREE) {
+			if (in->execs[i].state == EXEC_ENDED)
+				in__relay_rest(in, &in->execs[i]);
 			if (ready == 0 || in->execs[i].state == EXEC_ENDED)
 				in__relay_release(in, &in->execs[i]);
 			in__exec_settle(in, &in->execs[i]);

@@ -65,6 +65,18 @@ int in__relay_output(struct init *in, struct exec *e, bool is_err)
 	return 0;
 }
 
+/* Its first process ended, and mostly nothing else has its pipes: then what is left in them, and their ends,
+ * go with the word that it ended, in one message. One look each; what more there is waits for poll(). */
+void in__relay_rest(struct init *in, struct exec *e)
+{
+	if (e->exited_sent)
+		return;
+	if (e->out >= 0)
+		in__relay_output(in, e, false);
+	if (e->err >= 0)
+		in__relay_output(in, e, true);
+}
+
 static void close_input(struct init *in, struct exec *e, bool tell)
 {
 	if (e->in >= 0 && !e->tty)

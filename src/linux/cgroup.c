@@ -126,6 +126,7 @@ static struct pf_cgroup *new_cgroup(const char *id, uid_t uid, gid_t gid)
 	cg->gid = gid;
 	cg->foreign = uid != geteuid();
 	cg->init_fd = cg->freezer = cg->freezer_up = -1;
+	cg->box_counter[0] = cg->box_counter[1] = -1;
 	return cg;
 }
 
@@ -191,6 +192,11 @@ void pf_cgroup_destroy(struct pf_cgroup *cg)
 		pf__cg_hier_close(&cg->hier[i]);
 	if (cg->init_fd >= 0)
 		close(cg->init_fd);
+	for (size_t i = 0; i < cg->exec_count; i++)
+		pf__cg_counters_close(&cg->execs[i]);
+	for (int i = 0; i < 2; i++)
+		if (cg->box_counter[i] >= 0)
+			close(cg->box_counter[i]);
 	free(cg->freezer_parent);
 	free(cg->execs);
 	free(cg);

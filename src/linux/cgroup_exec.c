@@ -107,6 +107,8 @@ const struct pf__cg_exec *pf__cg_exec_find(const struct pf_cgroup *cg, unsigned 
 
 static int remember(struct pf_cgroup *cg, unsigned n)
 {
+	struct pf__cg_exec *e;
+
 	if (cg->exec_count == cg->exec_cap) {
 		size_t cap = cg->exec_cap ? cg->exec_cap * 2 : 8;
 		struct pf__cg_exec *bigger = realloc(cg->execs, cap * sizeof(*bigger));
@@ -116,7 +118,10 @@ static int remember(struct pf_cgroup *cg, unsigned n)
 		cg->execs = bigger;
 		cg->exec_cap = cap;
 	}
-	cg->execs[cg->exec_count++] = (struct pf__cg_exec){.n = n, .pids_max = -1};
+	e = &cg->execs[cg->exec_count++];
+	*e = (struct pf__cg_exec){.n = n, .pids_max = -1};
+	for (unsigned i = 0; i < PF__CG_COUNTERS; i++)
+		e->counter[i] = -1;
 	return 0;
 }
 
@@ -124,8 +129,10 @@ static void forget(struct pf_cgroup *cg, unsigned n)
 {
 	struct pf__cg_exec *e = find(cg, n);
 
-	if (e)
-		*e = cg->execs[--cg->exec_count];
+	if (!e)
+		return;
+	pf__cg_counters_close(e);
+	*e = cg->execs[--cg->exec_count];
 }
 
 /* --- making --- */
@@ -167,6 +174,7 @@ int pf_cgroup_exec_create(struct pf_cgroup *cg, unsigned n, struct pf_error *err
 		return pf_fail(err, r, "cannot make the cgroup %s/%u: %s", cg->hier[i].execs_path, n,
 			       strerror(-r));
 	}
+	pf__cg_counters_open(cg, find(cg, n));
 	return 0;
 }
 
@@ -283,8 +291,9 @@ int pf_cgroup_exec_kill(struct pf_cgroup *cg, unsigned n)
 	if (cg->hiers == 0)
 		return -EOPNOTSUPP;
 	/* Mostly the command left nothing behind. Nobody can come in any more: only what is in the group
-	 * forks into it, and launchers enter before they are looked at. */
-	if (pf_cgroup_exec_pids(cg, n, &any, 1) == 0)
+	 * forks into it, and launchers enter before they are looked at. What forks is charged before it is
+	 * there (kernel/cgroup/pids.c, pids_can_fork()). */
+	if (pf__cg_counter(cg, n, PF__CG_PIDS_NOW) == 0 || pf_cgroup_exec_pids(cg, n, &any, 1) == 0)
 		return 0;
 	return kill_until(cg, n, pf_now_ns() + KILL_NS);
 }

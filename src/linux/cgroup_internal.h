@@ -68,8 +68,21 @@ struct pf__cg_hier {
 	char *execs_cg;		     /* execs as /proc/PID/cgroup shows it */
 };
 
+/* The counters of an exec. Opening one costs several times what reading it costs, and the end of an exec is
+ * waited for: so they are opened when its group is made, and read at their beginning. */
+enum pf__cg_counter {
+	PF__CG_OOM,	    /* v2 memory.events, v1 memory.oom_control: oom_kill */
+	PF__CG_PIDS_MAX,    /* pids.events: max */
+	PF__CG_PIDS_NOW,    /* pids.current */
+	PF__CG_PIDS_PEAK,   /* pids.peak */
+	PF__CG_MEMORY_PEAK, /* v2 memory.peak, v1 memory.max_usage_in_bytes */
+	PF__CG_CPU_TIME,    /* v2 cpu.stat: usage_usec; v1 cpuacct.usage, in ns */
+	PF__CG_COUNTERS
+};
+
 struct pf__cg_exec {
 	unsigned n;
+	int counter[PF__CG_COUNTERS]; /* descriptors; -1: the host has no such file, or none was left */
 	bool killed;
 	int64_t pids_max; /* pids.events as it was when we set pids.max to 0 to kill; then frozen */
 };
@@ -88,6 +101,7 @@ struct pf_cgroup {
 	char reason[384], why[512]; /* reason: why the first thing failed */
 	struct pf__cg_exec *execs;
 	size_t exec_count, exec_cap;
+	int box_counter[2]; /* PF__CG_OOM and PF__CG_PIDS_MAX of the box; -1: not opened yet, or not there */
 	char *freezer_parent; /* v1: own group there, absolute; NULL: no such hierarchy */
 	int freezer_up, freezer;
 };
@@ -139,12 +153,19 @@ int pf__cg_own_group(struct pf_cgroup *cg, const struct pf__cg_slot *s, struct p
 /* Would cgroup_v2.c find a place? Says which step in text. */
 bool pf__cg_v2_probe(struct pf__cg_host *h, unsigned *controllers, char *text, size_t cap);
 
+/* cgroup_counter.c */
+void pf__cg_counters_open(struct pf_cgroup *cg, struct pf__cg_exec *e); /* those of the box too, once */
+void pf__cg_counters_close(struct pf__cg_exec *e);
+int64_t pf__cg_counter(const struct pf_cgroup *cg, unsigned n, enum pf__cg_counter which); /* -1 unknown */
+int64_t pf__cg_box_counter(const struct pf_cgroup *cg, enum pf__cg_counter which);
+
 /* cgroup_read.c */
 /* A small file as text, NUL-terminated, cut at cap - 1. Length or -errno. */
 int pf__cg_read(int dir, const char *name, char *out, size_t cap);
 int64_t pf__cg_field(const char *text, const char *name); /* "name 12\n"; -1 where it is not */
 int64_t pf__cg_number(int dir,
-		      const char *name); /* a file of one number; -1 ("max" and v1's "no limit" too) */
+		      const char *name);    /* a file of one number; -1 ("max" and v1's "no limit" too) */
+int64_t pf__cg_number_in(const char *text); /* the same of its text */
 /* The processes of dir/rel, only those that this process can name (v1 writes 0 for tasks outside
  * of the reader's pid namespace). Fills at most cap; returns how many there are, or -errno. */
 int pf__cg_procs(int dir, const char *rel, pid_t *pids, int cap);

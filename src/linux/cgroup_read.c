@@ -66,24 +66,18 @@ int64_t pf__cg_field(const char *text, const char *name)
 	return -1;
 }
 
-int64_t pf__cg_number(int dir, const char *name)
+int64_t pf__cg_number_in(const char *text)
 {
-	char text[64];
-	int64_t v;
+	int64_t v = number_at(text);
 
-	if (pf__cg_read(dir, name, text, sizeof(text)) < 0)
-		return -1;
-	v = number_at(text);
 	return v >= V1_NO_LIMIT ? -1 : v;
 }
 
-static int64_t file_field(int dir, const char *name, const char *field)
+int64_t pf__cg_number(int dir, const char *name)
 {
-	char text[1024];
+	char text[64];
 
-	if (dir < 0 || pf__cg_read(dir, name, text, sizeof(text)) < 0)
-		return -1;
-	return pf__cg_field(text, field);
+	return pf__cg_read(dir, name, text, sizeof(text)) < 0 ? -1 : pf__cg_number_in(text);
 }
 
 /* --- processes --- */
@@ -162,42 +156,18 @@ static const struct pf__cg_hier *having(const struct pf_cgroup *cg, unsigned con
 	return NULL;
 }
 
-static int64_t exec_field(const struct pf__cg_hier *h, unsigned n, const char *file, const char *field)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "%u/%s", n, file);
-	return file_field(h->execs, name, field);
-}
-
-static int64_t exec_number(const struct pf__cg_hier *h, unsigned n, const char *file)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "%u/%s", n, file);
-	return pf__cg_number(h->execs, name);
-}
-
 void pf_cgroup_events(const struct pf_cgroup *cg, unsigned n, struct pf_cg_events *out)
 {
-	const struct pf__cg_hier *memory = having(cg, PF__CG_MEMORY), *pids = having(cg, PF__CG_PIDS);
 	const struct pf__cg_exec *exec = cg ? pf__cg_exec_find(cg, n) : NULL;
 
-	out->exec_oom_kill = out->box_oom_kill = out->exec_pids_max = out->box_pids_max = -1;
-	if (memory) {
-		/* v1 counts where the victim is and nowhere above; v2 there and in every group above. */
-		const char *file = memory->v2 ? "memory.events" : "memory.oom_control";
-
-		out->exec_oom_kill = exec_field(memory, n, file, "oom_kill");
-		out->box_oom_kill = file_field(memory->box, file, "oom_kill");
-	}
-	if (!pids)
+	*out = (struct pf_cg_events){-1, -1, -1, -1};
+	if (!cg)
 		return;
-	/* Before 6.11, and on v1, the forking group counts; since then the one whose limit it was. */
-	out->box_pids_max = file_field(pids->box, "pids.events", "max");
+	out->exec_oom_kill = pf__cg_counter(cg, n, PF__CG_OOM);
+	out->box_oom_kill = pf__cg_box_counter(cg, PF__CG_OOM);
+	out->box_pids_max = pf__cg_box_counter(cg, PF__CG_PIDS_MAX);
 	/* Our own pids.max of 0, set to kill, must not look like the command's doing. */
-	out->exec_pids_max =
-		exec && exec->killed ? exec->pids_max : exec_field(pids, n, "pids.events", "max");
+	out->exec_pids_max = exec && exec->killed ? exec->pids_max : pf__cg_counter(cg, n, PF__CG_PIDS_MAX);
 }
 
 /* The exec is charged before the box refuses, and its high-water mark keeps what never was
@@ -209,22 +179,13 @@ static int64_t at_most(int64_t peak, uint64_t limit)
 
 void pf_cgroup_usage(const struct pf_cgroup *cg, unsigned n, struct pf_cg_usage *out)
 {
-	const struct pf__cg_hier *memory = having(cg, PF__CG_MEMORY), *pids = having(cg, PF__CG_PIDS);
 	const struct pf__cg_hier *cpu = having(cg, PF__CG_CPUACCT);
 
-	out->cpu_us = out->peak_memory = out->peak_processes = -1;
-	if (cpu && cpu->v2) {
-		out->cpu_us = exec_field(cpu, n, "cpu.stat", "usage_usec");
-	} else if (cpu) {
-		int64_t ns = exec_number(cpu, n, "cpuacct.usage");
-
-		out->cpu_us = ns < 0 ? -1 : ns / 1000;
-	}
-	if (memory)
-		out->peak_memory =
-			exec_number(memory, n, memory->v2 ? "memory.peak" : "memory.max_usage_in_bytes");
-	if (pids)
-		out->peak_processes = exec_number(pids, n, "pids.peak");
+	out->cpu_us = pf__cg_counter(cg, n, PF__CG_CPU_TIME);
+	if (out->cpu_us >= 0 && !cpu->v2)
+		out->cpu_us /= 1000;
+	out->peak_memory = pf__cg_counter(cg, n, PF__CG_MEMORY_PEAK);
+	out->peak_processes = pf__cg_counter(cg, n, PF__CG_PIDS_PEAK);
 	if (cg && cg->held & PF_CG_MEMORY)
 		out->peak_memory = at_most(out->peak_memory, cg->limits.memory_bytes);
 	if (cg && cg->held & PF_CG_PIDS)
