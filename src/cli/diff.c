@@ -109,10 +109,15 @@ const struct pf_verb pf_verb_diff = {
 		"diff against\n"
 		"the directory as it is now, which git apply and patch -p1 take; what the sandbox added is "
 		"shown as new,\n"
-		"whatever is there now. Notes on standard error name what a patch cannot hold (modes, FIFOs, "
-		"empty\n"
-		"directories) and additions over something that exists. On a terminal, control bytes are "
-		"shown as \\xNN.",
+		"whatever is there now. Notes on standard error name what a patch cannot hold (files that "
+		"are "
+		"no text,\n"
+		"modes, FIFOs, empty directories) and additions over something that exists. git apply "
+		"refuses "
+		"a patch that\n"
+		"names a file that is no text, and patch -p1 one that changes a symbolic link: pinfold apply "
+		"and pinfold\n"
+		"export take everything. On a terminal, control bytes are shown as \\xNN.",
 	.opts = opts,
 	.main = diff_main,
 };

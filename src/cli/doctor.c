@@ -6,7 +6,6 @@
 #include "cli/doctor.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "base/str.h"
 #include "image/store_write.h"
 #include "linux/landlock.h"
+#include "linux/subids.h"
 #include "sandbox/outputs.h"
 
 enum { OPT_JSON, OPT_CLEAN, OPT_HELP };
@@ -30,38 +30,6 @@ static const struct pf_opt opts[] = {
 	[OPT_HELP] = PF_OPT_HELP,
 	PF_OPT_END,
 };
-
-/* --- the user ------------------------------------------------------------------------ */
-
-/* The count of a line "who:first:count" of subuid(5) if it is about this user. */
-static uint64_t subuid_line(char *line, const char *name, const char *number)
-{
-	char *who = strsep(&line, ":"), *first = strsep(&line, ":");
-	uint64_t count;
-
-	if (!line || !first || ((!name || strcmp(who, name) != 0) && strcmp(who, number) != 0))
-		return 0;
-	return pf_parse_u64(line, &count) == 0 ? count : 0;
-}
-
-static int64_t count_subuids(uid_t uid)
-{
-	PF_AUTO_BUF struct pf_buf text = {0};
-	struct passwd *pw = getpwuid(uid);
-	char number[16], *rest, *line;
-	uint64_t sum = 0;
-	int r = pf_read_file(AT_FDCWD, "/etc/subuid", &text, 1 << 20);
-
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return -1;
-	snprintf(number, sizeof(number), "%u", (unsigned)uid);
-	rest = text.data;
-	while ((line = strsep(&rest, "\n")))
-		sum += subuid_line(line, pw ? pw->pw_name : NULL, number);
-	return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
-}
 
 /* --- the state directory --------------------------------------------------------------- */
 
@@ -122,7 +90,9 @@ static int look_at_sandboxes(struct pf_doctor *d, struct pf_error *err)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < count; i++) {
-		if (list[i].alive)
+		if (list[i].other)
+			d->elsewhere++;
+		else if (list[i].alive)
 			d->live++;
 		else
 			d->dead++;
@@ -177,7 +147,7 @@ static void look_at_host(struct pf_doctor *d)
 	if (uname(&u) == 0)
 		snprintf(d->kernel, sizeof(d->kernel), "%s %s %s", u.sysname, u.release, u.machine);
 	d->uid = geteuid();
-	d->subuids = count_subuids(d->uid);
+	d->subuids = pf_subuid_count(d->uid);
 	pf_cgroup_host(&d->cgroup);
 	d->landlock_abi = pf_landlock_abi();
 	look_at_tiers(d);

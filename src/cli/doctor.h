@@ -31,7 +31,8 @@ struct pf_doctor {
 	uint64_t half_applied;	   /* of them */
 	unsigned dropped;	   /* by --clean, for their age or their size */
 	uint64_t outputs, outputs_bytes;
-	unsigned live, dead; /* sandboxes in RUNTIME */
+	unsigned live, dead; /* sandboxes in RUNTIME whose changes are kept in STATE */
+	unsigned elsewhere;  /* and those of other state directories */
 	bool cleaned;
 	struct pf_sweep sweep;
 };

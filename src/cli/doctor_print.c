@@ -84,8 +84,11 @@ static void print_places(const struct pf_doctor *d, struct pf_buf *out)
 	pf_buf_addc(out, '\n');
 	pf_format_size(d->outputs_bytes, size);
 	pf_buf_addf(out, "           %llu long outputs, %s\n", (unsigned long long)d->outputs, size);
-	pf_buf_addf(out, "sandboxes  %u live, %u dead%s\n", d->live, d->dead,
+	pf_buf_addf(out, "sandboxes  %u live, %u dead%s", d->live, d->dead,
 		    d->dead && !d->cleaned ? " (pinfold doctor --clean removes what they left)" : "");
+	if (d->elsewhere)
+		pf_buf_addf(out, "; %u with another state directory", d->elsewhere);
+	pf_buf_addc(out, '\n');
 	if (d->cleaned)
 		pf_buf_addf(out, "clean      %u removed, %u could not be removed; %u change sets dropped\n",
 			    d->sweep.removed, d->sweep.remaining, d->dropped);
@@ -195,6 +198,7 @@ static void json_places(const struct pf_doctor *d, struct pf_jsonw *w)
 	pf_jsonw_begin(w, '{');
 	kuint(w, "live", d->live);
 	kuint(w, "dead", d->dead);
+	kuint(w, "elsewhere", d->elsewhere);
 	pf_jsonw_kbool(w, "cleaned", d->cleaned);
 	kuint(w, "removed", d->sweep.removed);
 	kuint(w, "remaining", d->sweep.remaining);

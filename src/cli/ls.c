@@ -54,6 +54,9 @@ static int each_sandbox(const struct pf_dirs *dirs, emit_fn *emit, void *user, s
 		return r;
 	for (size_t i = 0; i < count; i++) {
 		const struct pf_live *l = &list[i];
+
+		if (l->other)
+			continue;
 		struct row row = {.id = l->id,
 				  .state = l->alive ? "live" : "dead",
 				  .pid = l->pid,
@@ -160,7 +163,11 @@ static const char *state_of(const struct row *row)
 {
 	if (!row->set)
 		return row->state;
-	return row->set->half_applied ? "half applied" : row->set->truncated ? "incomplete" : row->state;
+	return row->set->half_applied		     ? "half applied"
+	       : row->set->truncated		     ? "incomplete"
+	       : row->set->applied == PF_SET_APPLIED ? "applied"
+	       : row->set->applied == PF_SET_PART    ? "part applied"
+						     : row->state;
 }
 
 static void emit_line(void *user, const struct row *row)
@@ -230,6 +237,8 @@ static void kbytes(struct pf_jsonw *w, const char *key, const struct pf_kept_out
 
 static void emit_json(void *user, const struct row *row)
 {
+	static const char *const applied[] = {
+		[PF_SET_FRESH] = NULL, [PF_SET_PART] = "part", [PF_SET_APPLIED] = "all"};
 	struct pf_jsonw *w = user;
 
 	pf_jsonw_begin(w, '{');
@@ -250,6 +259,7 @@ static void emit_json(void *user, const struct row *row)
 		pf_jsonw_kint(w, "added", (int64_t)row->set->added);
 		pf_jsonw_kint(w, "modified", (int64_t)row->set->modified);
 		pf_jsonw_kint(w, "deleted", (int64_t)row->set->deleted);
+		pf_jsonw_kstr(w, "applied", applied[row->set->applied]);
 		pf_jsonw_kbool(w, "half_applied", row->set->half_applied);
 		pf_jsonw_kbool(w, "incomplete", row->set->truncated);
 		kstr_or_null(w, "note", row->set->note);
@@ -321,7 +331,9 @@ const struct pf_verb pf_verb_ls = {
 		"is kept\n"
 		"for diff and apply; incomplete if something is missing from it: \"pinfold diff --stat ID\" "
 		"says what;\n"
-		"half applied if an apply was cut off, or runs: \"pinfold apply ID\" goes on) or output (one "
+		"half applied if an apply was cut off, or runs: \"pinfold apply ID\" goes on; applied, or "
+		"part "
+		"applied by paths\nthat were named: it stays until it is dropped) or output (one "
 		"that was too long for its result: \"pinfold output ID\"). KEPT counts +added "
 		"~modified\n"
 		"-deleted, or the bytes of an output. The next run sweeps what is dead.",

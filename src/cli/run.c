@@ -128,8 +128,10 @@ static int drop_changes(struct pf_run *run, struct pf_error *err)
 	PF_AUTO_CLOSE int fd = pf_cli_changes(&dirs, err);
 	int r = fd < 0 ? fd : pf_change_drop(fd, run->result.changes_id, true, NULL, err);
 
-	if (r == 0)
+	if (r == 0) {
 		run->result.changes_id[0] = '\0';
+		run->dropped = true;
+	}
 	return r;
 }
 
@@ -170,6 +172,7 @@ static void end_box(struct pf_run *run)
 	bool rw =
 		run->policy->ws_mode == PF_WS_RW; /* applied with the end of the command: the result has it */
 	PF_AUTO_FREE char *id = NULL;
+	PF_AUTO_FREE char *note = NULL;
 	struct pf_error err = {0};
 	char text[PF_ERROR_MAX + 64];
 	int code;
@@ -182,9 +185,13 @@ static void end_box(struct pf_run *run)
 		r->added = r->modified = r->deleted = 0;
 		r->incomplete = false;
 	}
-	code = pf_sandbox_end(run->box, r->has_changes ? &id : NULL, &err);
+	code = pf_sandbox_end_noted(run->box, r->has_changes ? &id : NULL, &note, &err);
 	run->box = NULL;
-	if (code == 0 && (code = take_changes(run, id, &err)) == 0)
+	if (code == 0)
+		code = take_changes(run, id, &err);
+	if (note && !r->changes_note)
+		r->changes_note = pf_take_ptr(note);
+	if (code == 0)
 		return;
 	if (!id && !rw)
 		r->has_changes = false; /* null: nobody knows them any more */
@@ -197,13 +204,26 @@ static void end_box(struct pf_run *run)
 		pf_cli_say("%s", text);
 }
 
+/* A whole line as one word is what ssh, docker's CMD and agents' tools take. */
+static bool hint_line(struct pf_result *r, const char *name)
+{
+	char text[PF_ERROR_MAX * 2];
+
+	if (!name[strcspn(name, " \t|&;<>")])
+		return false;
+	snprintf(text, sizeof(text), "%s; that is one word: for a shell's line, pinfold run -- sh -c '...'",
+		 r->error);
+	set_error(r, r->cause, text);
+	return true;
+}
+
 /* Not found inside: is it where the caller would find it? Nothing of the caller's PATH is shown by itself. */
 static void hint_tools(struct pf_result *r, const char *name)
 {
 	const char *path = getenv("PATH");
 	char text[PF_ERROR_MAX * 2], file[PF_ERROR_MAX];
 
-	if (r->exit_code != 127 || !r->error || !path || !*name || strchr(name, '/'))
+	if (r->exit_code != 127 || !r->error || hint_line(r, name) || !path || !*name || strchr(name, '/'))
 		return;
 	while (*path) {
 		size_t n = strcspn(path, ":");
@@ -233,7 +253,7 @@ static void take_result(struct pf_run *run, const struct pf_error *err)
 	} else if (pf_result_take(&r, from) == 0) {
 		pf_result_free(&run->result);
 		run->result = r;
-		if (strcmp(run->policy->image, "host") == 0)
+		if (strcmp(run->policy->image, "host") == 0 && run->command[0])
 			hint_tools(&run->result, run->command[0]);
 	} else {
 		set_error(&run->result, PF_CAUSE_ERROR, "out of memory");
@@ -281,6 +301,7 @@ static void run_box(struct pf_run *run)
 	int r;
 
 	run->signals = pf_signals_catch();
+	pf_watch_begin(&run->watch, run->policy);
 	if (progress)
 		pf_signals_progress(true);
 	r = pf_sandbox_create(run->policy, &places, &run->box, &err);
@@ -293,6 +314,7 @@ static void run_box(struct pf_run *run)
 	snprintf(run->result.id, sizeof(run->result.id), "%s", pf_sandbox_id(run->box));
 	run_exec(run);
 	end_box(run);
+	pf_watch_end(&run->watch);
 }
 
 /* --- what is said about it ------------------------------------------------------------ */
@@ -329,7 +351,7 @@ static void report_human(struct pf_run *run)
 	if (run->quiet || run->forced_code == 141)
 		how = PF_SUMMARY_QUIET;
 	if (run->json == PF_JSON_OFF && run->policy)
-		pf_human_summary(&run->result, run->policy, how, &out);
+		pf_human_summary(run, how, &out);
 	if (run->receipt)
 		pf_human_receipt(&run->result, &out);
 	if (out.len)
@@ -362,7 +384,8 @@ static int misuse(struct pf_run *run, const struct pf_error *err)
 
 static int run_main(char **argv)
 {
-	struct pf_run run = {.forced_code = -1, .terminal = {.fd = -1}, .signals = -1};
+	struct pf_run run = {
+		.forced_code = -1, .terminal = {.fd = -1}, .signals = -1, .watch = PF_WATCH_NONE};
 	struct pf_error err = {0};
 	int code;
 
@@ -379,6 +402,7 @@ static int run_main(char **argv)
 	}
 	pf_sink_free(&run.out);
 	pf_sink_free(&run.err);
+	pf_watch_free(&run.watch);
 	pf_result_free(&run.result);
 	pf_policy_destroy(run.policy);
 	return code;

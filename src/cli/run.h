@@ -49,6 +49,22 @@ int pf_tty_raw(struct pf_tty *t);      /* 0 or -errno */
 void pf_tty_restore(struct pf_tty *t); /* harmless when it is not raw */
 bool pf_tty_size(const struct pf_tty *t, unsigned short *rows, unsigned short *cols);
 
+/* --- run_watch.c: rw,live, where what appears is neither hidden nor protected. So at least it is told. ---
+ */
+struct pf_watch {
+	int fd; /* the workspace; -1: nothing is watched */
+	struct pf_list
+		names;	     /* that the policy hides or protects, and that were not there at the start ... */
+	struct pf_list made; /* ... and of them, after pf_watch_end(), those that are there now */
+};
+#define PF_WATCH_NONE                                                                                        \
+	{                                                                                                    \
+		.fd = -1                                                                                     \
+	}
+void pf_watch_begin(struct pf_watch *w, const struct pf_policy *p); /* does nothing but for rw,live */
+void pf_watch_end(struct pf_watch *w);
+void pf_watch_free(struct pf_watch *w);
+
 /* --- the run ------------------------------------------------------------------------------------------ */
 enum pf_json_mode { PF_JSON_OFF, PF_JSON_OBJECT_MODE, PF_JSON_STREAM_MODE };
 
@@ -68,6 +84,8 @@ struct pf_run {
 	struct pf_tty terminal;
 	int signals;	/* descriptor */
 	unsigned kills; /* signals that ask for the end */
+	struct pf_watch watch;
+	bool dropped; /* --rm: a change set was there, and is not kept */
 	bool stdin_open;
 	char carry[2][4]; /* json stream: the beginning of a character at the end of the last piece */
 	size_t carry_len[2];
@@ -96,8 +114,7 @@ enum pf_summary {
 	PF_SUMMARY_NORMAL,
 	PF_SUMMARY_FULL /* and what is not enforced */
 };
-void pf_human_summary(const struct pf_result *r, const struct pf_policy *p, enum pf_summary how,
-		      struct pf_buf *out);
+void pf_human_summary(const struct pf_run *run, enum pf_summary how, struct pf_buf *out);
 void pf_human_receipt(const struct pf_result *r, struct pf_buf *out);
 
 #endif

@@ -166,8 +166,9 @@ static void say_list(const char *what, const struct pf_list *l, struct pf_buf *o
 }
 
 /* rw and --apply: what went into the workspace, what did not, and where that is. */
-static void say_applied(const struct pf_result *r, struct pf_buf *out)
+static void say_applied(const struct pf_run *run, struct pf_buf *out)
 {
+	const struct pf_result *r = &run->result;
 	const struct pf_applied *a = &r->applied;
 	const char *id = r->changes_id;
 
@@ -187,6 +188,10 @@ static void say_applied(const struct pf_result *r, struct pf_buf *out)
 	pf_buf_addc(out, '\n');
 	say_list("conflicts", &a->conflicts, out);
 	say_list("held back, because protected", &a->held, out);
+	if (!*id && run->dropped) {
+		lead(out);
+		pf_buf_adds(out, "--rm: what was not applied is not kept\n");
+	}
 	if (!*id)
 		return;
 	lead(out);
@@ -198,24 +203,26 @@ static void say_applied(const struct pf_result *r, struct pf_buf *out)
 		    id);
 }
 
-static void say_changes(const struct pf_result *r, struct pf_buf *out)
+static void say_changes(const struct pf_run *run, struct pf_buf *out)
 {
+	const struct pf_result *r = &run->result;
 	const char *id = r->changes_id;
 
 	if (r->applied.state != PF_APPLIED_NULL) {
-		say_applied(r, out);
+		say_applied(run, out);
 	} else if (r->has_changes && *id) {
 		lead(out);
 		pf_buf_adds(out, "changes: ");
 		say_counts(r, "none kept", out);
 		pf_buf_addf(out, " (pinfold diff %s; pinfold apply %s; pinfold drop %s)\n", id, id, id);
 	}
-	if (r->has_changes && r->incomplete) {
+	if (r->has_changes && (r->incomplete || r->changes_note)) {
 		lead(out);
-		pf_buf_adds(out, "incomplete: ");
+		pf_buf_adds(out, r->incomplete ? "incomplete: " : "note: ");
 		pf_cli_name(out, r->changes_note ? r->changes_note : "not every change could be kept");
 		pf_buf_addc(out, '\n');
 	}
+	say_list("rw,live: look at what was made where the policy hides or protects", &run->watch.made, out);
 }
 
 /* An output that is longer than a result shows: where all of it is, or why it is nowhere. */
@@ -284,9 +291,10 @@ static void say_workspace(const struct pf_receipt *r, struct pf_buf *out)
 	}
 }
 
-void pf_human_summary(const struct pf_result *r, const struct pf_policy *p, enum pf_summary how,
-		      struct pf_buf *out)
+void pf_human_summary(const struct pf_run *run, enum pf_summary how, struct pf_buf *out)
 {
+	const struct pf_result *r = &run->result;
+	const struct pf_policy *p = run->policy;
 	bool ours = r->error || r->cause == PF_CAUSE_ERROR || r->cause == PF_CAUSE_BOUNDARY ||
 		    r->cause == PF_CAUSE_DENIED;
 
@@ -294,7 +302,7 @@ void pf_human_summary(const struct pf_result *r, const struct pf_policy *p, enum
 		say_cause(r, &p->limits, out);
 	if (how == PF_SUMMARY_QUIET) {
 		if (r->applied.why) /* what was asked for was not done */
-			say_applied(r, out);
+			say_applied(run, out);
 		return;
 	}
 	say_hits(r, out);
@@ -304,5 +312,5 @@ void pf_human_summary(const struct pf_result *r, const struct pf_policy *p, enum
 	if (how == PF_SUMMARY_FULL || r->cause != PF_CAUSE_EXITED || r->exit_code != 0)
 		say_workspace(&r->receipt, out);
 	say_output(r, out);
-	say_changes(r, out);
+	say_changes(run, out);
 }

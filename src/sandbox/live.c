@@ -120,11 +120,12 @@ static DIR *dir_of(int fd)
 
 /* --- the list ---------------------------------------------------------------- */
 
-static void fill_live(struct pf_live *l, const char *id, struct entry *e)
+static void fill_live(struct pf_live *l, const struct pf_dirs *d, const char *id, struct entry *e)
 {
 	memset(l, 0, sizeof(*l));
 	snprintf(l->id, sizeof(l->id), "%s", id);
 	l->alive = e->state != ENTRY_DEAD;
+	l->other = e->meta.state && strcmp(e->meta.state, d->state) != 0;
 	l->pid = e->meta.pid;
 	memcpy(l->started, e->meta.started, sizeof(l->started));
 	memcpy(l->tier, e->meta.tier, sizeof(l->tier));
@@ -166,7 +167,7 @@ int pf_live_list(const struct pf_dirs *d, struct pf_live **out, size_t *count, s
 				return pf_fail(err, -ENOMEM, "out of memory");
 			}
 			list = more;
-			fill_live(&list[n++], de->d_name, &e);
+			fill_live(&list[n++], d, de->d_name, &e);
 		}
 		entry_close(&e);
 	}
@@ -229,12 +230,24 @@ static int sweep_scratch(const struct pf_dirs *d, const char *path)
 	return pf_remove_tree(scratch, name);
 }
 
+/* Scratch in another state directory is for who works with that one. Unless it is gone: then nobody else ever
+ * removes what is left here. */
+static bool sweepable(const struct pf_dirs *d, struct pf_meta *m)
+{
+	if (!m->state || strcmp(m->state, d->state) == 0 || m->scratch.count == 0)
+		return true;
+	if (access(m->state, F_OK) == 0 || errno != ENOENT)
+		return false;
+	pf_list_free(&m->scratch);
+	return true;
+}
+
 static void sweep_entry(const struct pf_dirs *d, int runtime, const char *id, struct pf_sweep *out)
 {
 	struct entry e;
 	int r = 0;
 
-	if (entry_open(runtime, id, &e) == 0 && e.state == ENTRY_DEAD) {
+	if (entry_open(runtime, id, &e) == 0 && e.state == ENTRY_DEAD && sweepable(d, &e.meta)) {
 		/* without lines it died while it was made: its groups can only be guessed */
 		if ((e.meta.cgroups.len ? pf_cgroup_sweep(e.meta.cgroups.data) : pf_cgroup_sweep_id(id)) != 0)
 			r = -EBUSY;

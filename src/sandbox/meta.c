@@ -95,6 +95,8 @@ static int take_line(struct pf_meta *m, const char *key, size_t key_len, char **
 		set_string(&m->command, value);
 	} else if (IS("image")) {
 		set_string(&m->image, value);
+	} else if (IS("state")) {
+		set_string(&m->state, value);
 	} else if (IS("scratch")) {
 		return add_scratch(&m->scratch, value);
 	} else if (IS("cgroup") && !strchr(*value, '\n')) {
@@ -135,6 +137,7 @@ void pf_meta_free(struct pf_meta *m)
 	free(m->workspace);
 	free(m->command);
 	free(m->image);
+	free(m->state);
 	pf_buf_free(&m->cgroups);
 	for (size_t i = 0; i < m->scratch.count; i++)
 		free(m->scratch.items[i]);

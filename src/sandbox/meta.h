@@ -18,6 +18,7 @@ struct pf_meta {
 	long pid;		   /* 0: unknown */
 	char *workspace, *command; /* or NULL */
 	char *image;		   /* its digest; NULL: the host's own tools */
+	char *state;		   /* the state directory that it belongs to; NULL: unknown */
 	struct pf_buf cgroups;	   /* lines for pf_cgroup_sweep() */
 	struct pf_list scratch;	   /* as written; the sweep checks each */
 };

@@ -2,8 +2,8 @@
 /*
  * Where pinfold keeps things, and what a sandbox that died left behind.
  *
- *   RUNTIME/ID         lines "key value": tier, started, pid, workspace, image, cgroup (one a directory),
- * scratch; locked (flock) by the keeper while the sandbox lives: only what can be locked is swept
+ *   RUNTIME/ID         lines "key value": tier, state, started, pid, workspace, image, cgroup (one a
+ * directory), scratch; locked (flock) by the keeper while the sandbox lives: only what can be locked is swept
  *   STATE/changes/ID   kept change sets (workspace/change.h)
  *   STATE/cache        what is cheap to make again: the host image's /etc, indexes
  *   STATE/scratch/ID   uppers of hosts whose tmpfs cannot be one
@@ -35,6 +35,8 @@ int pf_dirs_scratch(const struct pf_dirs *d, struct pf_error *err);
 struct pf_live { /* one entry of RUNTIME */
 	char id[40];
 	bool alive; /* lock is held by somebody */
+	bool other; /* it keeps its changes in another state directory: one for each is usual in tests and CI
+		     */
 	long pid;   /* of the keeper, as meta says; 0 unknown */
 	char started[40], tier[16];
 	char mode[16];		   /* of its workspace, as the policy spells it; "" without one */

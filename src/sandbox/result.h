@@ -66,6 +66,10 @@ struct pf_dirs;
 void pf_kept_apply(const struct pf_dirs *dirs, int changes_fd, const char *id, struct pf_applied *out,
 		   char changes_id[40]);
 void pf_applied_free(struct pf_applied *a);
+/* pf_sandbox_end(), which also says what of the changes is in no set: *note is the caller's, NULL if nothing.
+ */
+struct pf_sandbox;
+int pf_sandbox_end_noted(struct pf_sandbox *s, char **changes_id, char **note, struct pf_error *err);
 
 struct pf_result {
 	char id[40];

@@ -68,6 +68,7 @@ int pf__rundir_describe(struct pf_sandbox *s, struct pf_error *err)
 	snprintf(text, sizeof(text), "%d", getpid());
 	pf_meta_add(&lines, "pid", text);
 	pf_meta_add(&lines, "tier", s->tier->name);
+	pf_meta_add(&lines, "state", s->dirs.state);
 	/* as who lists it from elsewhere can use it */
 	if (s->policy->ws_path && (real = realpath(s->policy->ws_path, NULL)))
 		pf_meta_add(&lines, "workspace", real);

@@ -147,8 +147,13 @@ static int take_changes(struct pf_exec *e, int changes_fd, const char *id, struc
 	r->deleted = set.deleted;
 	r->incomplete = set.truncated;
 	r->applied.state = PF_APPLIED_ALL;
-	if (set.truncated && pf_change_counts(changes_fd, id, &set, NULL) == 0)
+	if (set.top_mode &&
+	    asprintf(&r->changes_note, PF_TOP_MODE_NOTE, (unsigned)(set.top_mode & 07777)) < 0)
+		r->changes_note = NULL;
+	if (set.truncated && pf_change_counts(changes_fd, id, &set, NULL) == 0) {
+		free(r->changes_note);
 		r->changes_note = pf_take_ptr(set.note);
+	}
 	if (set.count || set.truncated) {
 		code = pf_result_secrets(r, changes_fd, id, err);
 		pf_kept_apply(&s->dirs, changes_fd, id, &r->applied, r->changes_id);

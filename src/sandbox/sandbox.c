@@ -156,7 +156,17 @@ const char *pf_sandbox_tier(const struct pf_sandbox *s)
 	return s->tier->name;
 }
 
-static int collect(struct pf_sandbox *s, bool apply, char **changes_id, struct pf_error *err)
+/* The one change that no set carries: apply and diff are about what is beneath a workspace. */
+static int tell_top(const struct pf_changeset *set, char **note, struct pf_error *err)
+{
+	if (!note || !set->top_mode)
+		return 0;
+	return asprintf(note, PF_TOP_MODE_NOTE, (unsigned)(set->top_mode & 07777)) < 0
+		       ? (*note = NULL, pf_fail(err, -ENOMEM, "out of memory"))
+		       : 0;
+}
+
+static int collect(struct pf_sandbox *s, bool apply, char **changes_id, char **note, struct pf_error *err)
 {
 	PF_AUTO_CLOSE int changes = pf_dirs_changes(&s->dirs, err);
 	struct pf_changeset set = {0};
@@ -175,6 +185,8 @@ static int collect(struct pf_sandbox *s, bool apply, char **changes_id, struct p
 		pf_kept_apply(&s->dirs, changes, s->id, &applied, id);
 	if (*id && !(*changes_id = strdup(id)))
 		r = pf_fail(err, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = tell_top(&set, note, err);
 	pf_applied_free(&applied);
 	pf_change_free(&set);
 	return r;
@@ -186,7 +198,7 @@ static void free_execs(struct pf_sandbox *s)
 		pf_exec_end(s->execs);
 }
 
-int pf_sandbox_end(struct pf_sandbox *s, char **changes_id, struct pf_error *err)
+int pf_sandbox_end_noted(struct pf_sandbox *s, char **changes_id, char **note, struct pf_error *err)
 {
 	bool whole, owed;
 	int r = 0;
@@ -206,7 +218,7 @@ int pf_sandbox_end(struct pf_sandbox *s, char **changes_id, struct pf_error *err
 	if (s->box) {
 		s->tier->stop(s->box);
 		if (changes_id && owed)
-			r = collect(s, whole && s->policy->ws_mode == PF_WS_RW, changes_id, err);
+			r = collect(s, whole && s->policy->ws_mode == PF_WS_RW, changes_id, note, err);
 		s->tier->destroy(s->box);
 	}
 	pf__rundir_remove(s);
@@ -214,6 +226,11 @@ int pf_sandbox_end(struct pf_sandbox *s, char **changes_id, struct pf_error *err
 	pf_policy_destroy(s->policy);
 	free(s);
 	return r;
+}
+
+int pf_sandbox_end(struct pf_sandbox *s, char **changes_id, struct pf_error *err)
+{
+	return pf_sandbox_end_noted(s, changes_id, NULL, err);
 }
 
 void pf_sandbox_destroy(struct pf_sandbox *s)

@@ -288,6 +288,8 @@ int pf_change_apply(int changes_fd, const struct pf_changeset *c, const struct p
 		r = pf__apply_paths(&a, how->only, &a.plan.only);
 	if (r == 0)
 		r = pf__journal_there(a.set_fd) ? resume(&a) : fresh(&a);
+	if (r == 0 && !how->dry_run)
+		pf__applied_mark(a.set_fd, a.plan.only.count == 0);
 	apply_close(&a);
 	if (r < 0 && err)
 		*err = mine;

@@ -8,6 +8,7 @@
  *      STATE/changes/ID/manifest    one JSON object a line, sorted by path (parents first)
  *      STATE/changes/ID/blobs/N     contents of added and modified regular files, N from 1
  *      STATE/changes/ID/plan        while it is being applied: what is to be done (apply_internal.h)
+ *      STATE/changes/ID/applied     "all" or "part": it was, and stays until it is dropped
  *      STATE/changes/.applied.d/    what applies wrote, one file a workspace (remember.c)
  *      STATE/changes/.kept.json     how much is kept, for the bounds on it (retain.c)
  *
@@ -89,11 +90,19 @@ struct pf_changeset {
 	size_t *links; /* for each number in items[].link, less one: the first item that has it */
 	size_t link_count;
 	bool half_applied; /* an apply of it was cut off, or runs */
-	bool truncated;	   /* something is missing (a cap, an unreadable file): apply refuses it */
+	/* Was it ever applied? Only the paths that were named then count as a part. */
+	enum pf_set_applied { PF_SET_FRESH, PF_SET_PART, PF_SET_APPLIED } applied;
+	bool truncated; /* something is missing (a cap, an unreadable file): apply refuses it */
 	/* truncated, but no entry is missing, only contents: apply takes what is named and has its content */
 	bool by_name;
 	char *note; /* what is missing, one printable line; NULL if nothing */
+	/* The sandbox gave the workspace's own directory another mode, which no set carries; 0: it did not.
+	 * Only from pf_change_collect(): it may be all that there is, and then nothing is kept. */
+	mode_t top_mode;
 };
+
+#define PF_TOP_MODE_NOTE                                                                                     \
+	"the mode %o that the workspace's own directory was given is not kept" /* of top_mode */
 
 #define PF_CHANGES_MAX 1000000u
 

@@ -101,6 +101,8 @@ static int describe(struct pf__collect *c)
 	    pf__change_place(what->lower_fd, &c->set.place) < 0)
 		return pf_fail_errno(c->err, "cannot look at the workspace");
 	c->upper_attrs = pf__attrs_supported(what->upper_fd);
+	if ((c->upper_root.st_mode ^ c->lower_root.st_mode) & PF__WS_MODE_BITS)
+		c->set.top_mode = c->upper_root.st_mode;
 	return 0;
 }
 

@@ -248,11 +248,18 @@ static int note_in_the_way(struct diff *x, const struct pf_change *c, const stru
 	parent = pf__ws_open_parent(x->ws_fd, c->path, &leaf);
 	if (parent < 0 || pf__ws_stat(parent, leaf, &st) < 0)
 		return 0;
+	if (unheld_type(c->mode) && (st.st_mode & S_IFMT) == (c->mode & S_IFMT))
+		return 0; /* applied already, or the same by chance */
 	if (old->mode && new->mode && S_ISLNK(old->mode) == S_ISLNK(new->mode) && !pf__doc_differ(old, new))
 		return 0;
 	if (c->hidden)
 		return note(x, c, "is in the directory, but was hidden from the sandbox; shown as new");
 	return note(x, c, "exists in the directory now with other content; shown as new");
+}
+
+static bool binary_shown(const struct pf_change *c, const struct pf__doc *old, const struct pf__doc *new)
+{
+	return !plain_mode_change(c) && pf__doc_differ(old, new);
 }
 
 static int put_change(struct diff *x, const struct pf_change *c)
@@ -269,6 +276,9 @@ static int put_change(struct diff *x, const struct pf_change *c)
 		r = put_pair(x, c, &old, &new);
 	if (r == 0 && x->notes && c->op == PF_ADDED)
 		r = note_in_the_way(x, c, &old, &new);
+	if (r == 0 && x->notes && (old.binary || new.binary) && binary_shown(c, &old, &new))
+		r = note(x, c,
+			 "is not text: a patch names it and does not hold it, and git apply refuses it");
 	if (r == 0 && x->notes)
 		r = note_change(x, c);
 	doc_free(&old);

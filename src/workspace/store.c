@@ -137,6 +137,7 @@ int pf_change_load(int changes_fd, const char *id, struct pf_changeset *out, str
 	if (r == 0)
 		r = pf__manifest_read(dir, &c, blobs, err);
 	c.half_applied = pf__journal_there(dir);
+	c.applied = pf__applied_read(dir);
 	if (r == 0 && c.count != said)
 		r = pf_fail(err, -EBADMSG, "change set %s has %zu entries and should have %zu", c.id, c.count,
 			    said);
@@ -159,6 +160,7 @@ int pf_change_counts(int changes_fd, const char *id, struct pf_changeset *out, s
 	snprintf(c.id, sizeof(c.id), "%s", id);
 	r = pf__meta_read(dir, &c, &blobs, err);
 	c.half_applied = pf__journal_there(dir);
+	c.applied = pf__applied_read(dir);
 	if (r < 0)
 		pf_change_free(&c);
 	else

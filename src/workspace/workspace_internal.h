@@ -252,4 +252,8 @@ struct pf__line {
 int pf__diff_mark(const struct pf__line *a, size_t na, const struct pf__line *b, size_t nb, uint8_t *a_gone,
 		  uint8_t *b_new);
 
+/* --- applied.c: was a set applied? For people who look at a list of them; nothing is decided by it. --- */
+void pf__applied_mark(int set_fd, bool whole); /* a set that was applied whole stays so */
+enum pf_set_applied pf__applied_read(int set_fd);
+
 #endif

@@ -210,6 +210,18 @@ def test_tag_and_rm(images, tree):
     assert images.digests() == set() and images.remains() == [] and os.listdir(os.path.join(images.dir, "names")) == []
 
 
+def test_a_name_that_changes_its_image(images, tree):
+    one = tree({"a": "1"})
+    a, b = images.add("--name", "a", one), images.add("--name", "b", tree({"a": "2"}))
+    done = images("tag", "b", "a")
+    assert done.code == 0 and f"the name a was taken from {a}" in done.err
+    assert images("tag", "b", "a").err == ""
+    done = images("import", "--name", "a", one)
+    assert done.code == 0 and f"the name a was taken from {b}" in done.err
+    assert images.json("inspect", "a")["digest"] == a
+    images.ok("rm", "a", "b")
+
+
 def test_rm_by_digest(images, tree):
     a, b = images.add(tree({"a": "1"})), images.add("--name", "b", tree({"a": "2"}))
     assert images.ok("rm", a) == f"deleted: {a}\n"

@@ -122,7 +122,7 @@ def test_rw_conflict_is_told_quietly_too(anyone, live, workspace):
 def test_rw_conflict_with_rm(anyone, live, workspace):
     ws = workspace(anyone, {"f": "old\n"})
     code, err = conflicted(anyone, live, ws, "--rm", "--workspace", ws + ":rw")
-    assert code == 125 and "NOT applied" in err and "kept" not in err
+    assert code == 125 and "NOT applied" in err and "--rm: what was not applied is not kept" in err and "pinfold apply" not in err
     assert anyone("diff", "last").code != 0
 
 

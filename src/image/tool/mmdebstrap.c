@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "image/tool/tool.h"
+#include "linux/subids.h"
 
 #define EPOCH	     "SOURCE_DATE_EPOCH=1672531200" /* 2023-01-01; any past time would do, but it must stay */
 #define PACKAGES_MAX 65536u
@@ -295,6 +296,13 @@ int pf__debian_build(const struct pf_dirs *dirs, const struct pf__debian *how, s
 		return pf_fail(err, -ENOENT,
 			       "images are built by mmdebstrap, which is not installed: apt-get install "
 			       "mmdebstrap");
+	if (geteuid() != 0 && pf_subuid_count(geteuid()) == 0)
+		return pf_fail(
+			err, -EPERM,
+			"the packages' files have many owners, for which an ordinary user needs sub-uids, "
+			"and "
+			"you have none: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER "
+			"(as root), or build as root");
 	pf__progress_begin(&progress, how->what);
 	r = pf_image_new(dirs->state, &n, err);
 	if (r == 0 && how->mirrors->count)

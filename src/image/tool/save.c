@@ -133,10 +133,11 @@ int pf__save(const struct pf__save *save, struct pf_image_new *n, struct pf__sav
 {
 	struct pf_import_result got = {0};
 	struct pf__saved s = {0};
-	char state[512];
+	char state[512], was[PF_DIGEST_MAX];
 	int r;
 
 	snprintf(state, sizeof(state), "%s", n->state);
+	pf__tool_name_was(state, save->name, was);
 	r = import(n, save, &got, err);
 
 	if (r == 0)
@@ -150,6 +151,8 @@ int pf__save(const struct pf__save *save, struct pf_image_new *n, struct pf__sav
 		s.layers = got.layers;
 		s.notes = got.notes;
 		got.notes = (struct pf_list){0};
+		if (was[0] && strcmp(was, s.digest) != 0)
+			pf_list_addf(&s.notes, PF__NAME_WAS, save->name, was);
 		*out = s;
 	}
 	pf_import_result_free(&got);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pinfold image tag: another name for an image. */
 #include <errno.h>
+#include <string.h>
 
 #include "image/tool/tool.h"
 
@@ -11,9 +12,15 @@ static const struct pf_opt opts[] = {
 	PF_OPT_END,
 };
 
+void pf__tool_name_was(const char *state, const char *name, char digest[PF_DIGEST_MAX])
+{
+	if (!name || pf_image_name_check(name, NULL) < 0 || pf_image_resolve(state, name, digest, NULL) < 0)
+		digest[0] = '\0';
+}
+
 static int tag(const char *from, const char *to)
 {
-	char digest[PF_DIGEST_MAX];
+	char digest[PF_DIGEST_MAX], was[PF_DIGEST_MAX] = "";
 	struct pf_error err = {0};
 	struct pf_dirs dirs;
 	int r = pf_image_name_check(to, &err);
@@ -22,9 +29,15 @@ static int tag(const char *from, const char *to)
 		r = pf__tool_begin(&dirs, &err);
 	if (r == 0)
 		r = pf_image_resolve(dirs.state, from, digest, &err);
-	if (r == 0)
+	if (r == 0) {
+		pf__tool_name_was(dirs.state, to, was);
 		r = pf_image_tag(dirs.state, digest, to, &err);
-	return r < 0 ? pf_cli_fail(&err) : 0;
+	}
+	if (r < 0)
+		return pf_cli_fail(&err);
+	if (was[0] && strcmp(was, digest) != 0)
+		pf_cli_say(PF__NAME_WAS, to, was);
+	return 0;
 }
 
 static int tag_main(char **argv)

@@ -29,6 +29,12 @@ extern const struct pf_verb pf__tool_import, pf__tool_ls, pf__tool_inspect, pf__
 /* The directories, after a sweep of what was cut off. 0, or an error that says what failed. */
 int pf__tool_begin(struct pf_dirs *dirs, struct pf_error *err);
 
+/* --- tag.c --- */
+/* The image that has the name now, "" if none; name may be NULL. Looked at before the name is given away:
+ * what another process does in between is not said. */
+void pf__tool_name_was(const char *state, const char *name, char digest[PF_DIGEST_MAX]);
+#define PF__NAME_WAS "the name %s was taken from %s, which is still there by its digest"
+
 /* --- progress.c: on standard error, if that is a terminal and it takes more than a second --- */
 struct pf__progress {
 	const char *what; /* "import", the image's name ... */

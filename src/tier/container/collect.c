@@ -102,6 +102,7 @@ struct task {
 	struct result {
 		uint64_t count, added, modified, deleted;
 		bool truncated;
+		mode_t top_mode;
 	} * result; /* shared with who reads it */
 };
 
@@ -139,7 +140,8 @@ static int collect_here(struct pf_container *c, void *arg, struct pf_handoff *ha
 	describe_collect(c, t->id, upper, &what);
 	r = pf_change_collect(t->changes_fd, &what, &set, err);
 	if (r == 0)
-		*t->result = (struct result){set.count, set.added, set.modified, set.deleted, set.truncated};
+		*t->result = (struct result){set.count,	  set.added,	 set.modified,
+					     set.deleted, set.truncated, set.top_mode};
 	pf_change_free(&set);
 	return r;
 }
@@ -188,6 +190,7 @@ int pf__container_collect(struct pf_box *b, int changes_fd, const char *id, stru
 		.modified = n.modified,
 		.deleted = n.deleted,
 		.truncated = n.truncated,
+		.top_mode = n.top_mode,
 	};
 	return 0;
 }

@@ -309,8 +309,11 @@ int pf__workspace_plan(const struct pf_box_spec *spec, const struct pf_identity 
 	if (!ws->at)
 		return pf_fail(err, -ENOMEM, "out of memory");
 	if (!who->host_root && ws->owner != who->caller)
-		return pf_fail(err, -EPERM, "the workspace '%s' belongs to another user (uid %u)",
-			       ws->host_path, ws->owner);
+		return pf_fail(
+			err, -EPERM,
+			"the workspace '%s' belongs to another user (uid %u), whose files you could not "
+			"own inside: copy it (cp -r), or run pinfold as that user or as root",
+			ws->host_path, ws->owner);
 	ws->reference_ns = reference_time(ws->fd);
 	ws->foreign_owned = count_foreign(ws->fd, ws->owner);
 	if ((r = find_stages(ws, err)) < 0 || (r = choose_copy(who, ws, err)) < 0 ||
