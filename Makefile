@@ -78,7 +78,7 @@ SRC_LIB   := $(SRC_INNER) $(SRC_EGRESS) $(SRC_GUARD) $(SRC_POLICY) $(SRC_IMAGE) 
 # What pinfold-image is made of, beside src/image/import, src/erofs and what init links too.
 SRC_IMPORT    := $(sort $(wildcard src/image/import/*.c))
 SRC_TOOL      := $(sort $(wildcard src/image/tool/*.c)) $(filter src/image/names.c src/image/store%.c,$(SRC_IMAGE)) \
-	$(addprefix src/sandbox/,live.c meta.c places.c) $(addprefix src/cli/,args.c out.c)
+	$(addprefix src/sandbox/,live.c meta.c places.c) $(addprefix src/cli/,args.c complete.c out.c)
 
 GEN := $(O)/gen/syscall_filter.h
 

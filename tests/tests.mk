@@ -127,6 +127,7 @@ format:
 # --- install ---------------------------------------------------------------
 INSTALL ?= install
 SHARE = $(DESTDIR)$(PREFIX)/share
+ZSH_COMPLETIONS ?= $(SHARE)/zsh/site-functions
 .PHONY: install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/pinfold $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib
@@ -136,6 +137,10 @@ install: all
 	$(INSTALL) -m 644 $(O)/libpinfold.a $(DESTDIR)$(PREFIX)/lib/libpinfold.a
 	for page in $(MAN_PAGES); do \
 		$(INSTALL) -D -m 644 $$page $(SHARE)/man/man$${page##*.}/$${page##*/} || exit 1; done
+	$(INSTALL) -d $(SHARE)/bash-completion/completions $(ZSH_COMPLETIONS)
+	$(O)/pinfold completion bash > $(SHARE)/bash-completion/completions/pinfold
+	$(O)/pinfold completion zsh > $(ZSH_COMPLETIONS)/_pinfold
+	chmod 644 $(SHARE)/bash-completion/completions/pinfold $(ZSH_COMPLETIONS)/_pinfold
 	for policy in $(wildcard policies/*.json); do \
 		$(INSTALL) -D -m 644 $$policy $(SHARE)/pinfold/$$policy || exit 1; done
 	for doc in LICENSE $(wildcard README.md SECURITY.md) $(wildcard docs/*); do \

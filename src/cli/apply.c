@@ -229,4 +229,5 @@ const struct pf_verb pf_verb_apply = {
 		"half applied, as \"pinfold ls\" says: apply it again to go on.",
 	.opts = opts,
 	.main = apply_main,
+	.words = PF_WORDS_SETS,
 };

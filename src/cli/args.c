@@ -51,6 +51,16 @@ static bool row_at(const struct pf_opt *own, bool policy, size_t i, struct row *
 	return true;
 }
 
+bool pf_args_row(const struct pf_opt *own, bool policy, size_t i, struct pf_opt *out)
+{
+	struct row row;
+
+	if (!row_at(own, policy, i, &row))
+		return false;
+	*out = (struct pf_opt){row.name, row.letter, row.kind, row.arg, row.help};
+	return true;
+}
+
 static bool find_name(const struct pf_args *a, const char *name, size_t n, struct row *out)
 {
 	for (size_t i = 0; row_at(a->own, a->policy, i, out); i++) {

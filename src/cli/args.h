@@ -53,6 +53,10 @@ int pf_args_next(struct pf_args *a, struct pf_arg *out, struct pf_error *err);
 /* Lines "  -e, --env NAME[=VALUE]   help" of both tables. */
 void pf_args_help(const struct pf_opt *own, bool policy, struct pf_buf *out);
 
+/* Row i of both tables, the verb's own first; of the policy's, kind and arg as if it were one. False at the
+ * end. */
+bool pf_args_row(const struct pf_opt *own, bool policy, size_t i, struct pf_opt *out);
+
 /* The one of count names that word is probably a slip of, or NULL. name(user, i) gives the i-th, NULL ends.
  */
 const char *pf_args_near(const char *word, const char *(*name)(const void *user, size_t i), const void *user);

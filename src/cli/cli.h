@@ -11,6 +11,18 @@
 
 #define PF_EXIT_ERROR 125 /* pinfold's own failures, as against the command's */
 
+/* What a verb's words are, for completion. */
+enum pf_words {
+	PF_WORDS_NONE,
+	PF_WORDS_COMMAND, /* a command and its arguments, which end the options */
+	PF_WORDS_SETS,	  /* ids of change sets */
+	PF_WORDS_KEPT,	  /* and of long outputs */
+	PF_WORDS_OUTPUTS, /* of those alone */
+	PF_WORDS_IMAGES,
+	PF_WORDS_VERBS,
+	PF_WORDS_FILES,
+};
+
 struct pf_verb {
 	const char *name, *summary;
 	const char *usage; /* lines without "pinfold ", each with a newline */
@@ -18,10 +30,14 @@ struct pf_verb {
 	const struct pf_opt *opts;
 	bool policy;		  /* takes the policy's options too */
 	int (*main)(char **argv); /* argv: behind the verb; returns the exit code */
+	enum pf_words words;
+	const char *const *actions;	    /* what the first word may be, NULL-terminated; or NULL */
+	const struct pf_verb *const *parts; /* verbs of its own, by the last word of their names; or NULL */
 };
 
 extern const struct pf_verb pf_verb_run, pf_verb_ls, pf_verb_diff, pf_verb_apply, pf_verb_export,
-	pf_verb_drop, pf_verb_output, pf_verb_policy, pf_verb_doctor, pf_verb_image, pf_verb_guard;
+	pf_verb_drop, pf_verb_output, pf_verb_policy, pf_verb_doctor, pf_verb_image, pf_verb_guard,
+	pf_verb_completion;
 
 /* Rows that every verb has. */
 #define PF_OPT_HELP                                                                                          \
@@ -33,6 +49,7 @@ extern const struct pf_verb pf_verb_run, pf_verb_ls, pf_verb_diff, pf_verb_apply
 		NULL, 0, PF_OPT_FLAG, NULL, NULL                                                             \
 	}
 
+int pf_cli_image_complete(char **words);  /* by its program, which knows its verbs */
 int pf_cli_image_help(const char *verb);  /* of "pinfold image VERB", by its program */
 int pf_cli_help(const struct pf_verb *v); /* to stdout; 0 */
 int pf_cli_misuse(const struct pf_verb *v, const struct pf_error *err);	     /* to stderr; PF_EXIT_ERROR */

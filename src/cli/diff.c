@@ -120,4 +120,5 @@ const struct pf_verb pf_verb_diff = {
 		"export take everything. On a terminal, control bytes are shown as \\xNN.",
 	.opts = opts,
 	.main = diff_main,
+	.words = PF_WORDS_SETS,
 };

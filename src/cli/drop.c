@@ -257,4 +257,5 @@ const struct pf_verb pf_verb_drop = {
 		"with --force what was staged for it is removed, and what was written stays.",
 	.opts = opts,
 	.main = drop_main,
+	.words = PF_WORDS_KEPT,
 };

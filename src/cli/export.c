@@ -186,4 +186,5 @@ const struct pf_verb pf_verb_export = {
 		"named, nothing is written and the exit code is 1, unless --with-secrets is given.",
 	.opts = opts,
 	.main = export_main,
+	.words = PF_WORDS_SETS,
 };

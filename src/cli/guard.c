@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "cli/guard.h"
 
-static const struct pf_verb *const parts[] = {&pf_guard_command};
+static const struct pf_verb *const parts[] = {&pf_guard_command, NULL};
 
 static const struct pf_opt opts[] = {
 	PF_OPT_HELP,
@@ -19,7 +19,7 @@ static int guard_main(char **argv)
 
 	if (argv[0] && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0))
 		return pf_cli_help(&pf_verb_guard);
-	for (size_t i = 0; argv[0] && i < PF_ARRAY_SIZE(parts); i++) {
+	for (size_t i = 0; argv[0] && parts[i]; i++) {
 		if (strcmp(parts[i]->name + strlen("guard "), argv[0]) == 0)
 			return parts[i]->main(argv + 1);
 	}
@@ -37,4 +37,5 @@ const struct pf_verb pf_verb_guard = {
 	.text = "The guard is a signal and a seat belt. What holds is the boundary.\n",
 	.opts = opts,
 	.main = guard_main,
+	.parts = parts,
 };

@@ -49,6 +49,21 @@ int pf_cli_image_help(const char *verb)
 	return become(words, PF_ARRAY_SIZE(words));
 }
 
+int pf_cli_image_complete(char **words)
+{
+	PF_AUTO_FREE char **all = NULL;
+	size_t n = 0;
+
+	while (words[n])
+		n++;
+	all = calloc(n + 2, sizeof(*all));
+	if (!all)
+		return PF_EXIT_ERROR;
+	all[0] = (char *)(uintptr_t) "complete";
+	memcpy(all + 1, words, n * sizeof(*all));
+	return become(all, n + 1);
+}
+
 static int image_main(char **argv)
 {
 	struct pf_error err = {0};

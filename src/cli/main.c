@@ -9,6 +9,9 @@
 #include "base/san.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/complete.h"
+#include "sandbox/outputs.h"
+#include "workspace/change.h"
 
 #include "pinfold.h"
 
@@ -51,7 +54,8 @@ static const struct pf_verb *find_verb(const char *name)
 		if (strcmp(verbs[i]->name, name) == 0)
 			return verbs[i];
 	}
-	return NULL;
+	/* asked for once, when a shell is set up: no line of the overview */
+	return strcmp(name, pf_verb_completion.name) == 0 ? &pf_verb_completion : NULL;
 }
 
 static void overview(struct pf_buf *out)
@@ -115,6 +119,32 @@ static void fill_standard_fds(void)
 	}
 }
 
+/* What shells ask for the words of a line: see complete.h. */
+static void ids(enum pf_words kind, struct pf_list *out)
+{
+	struct pf_error ignored;
+	struct pf_dirs dirs;
+	PF_AUTO_CLOSE int changes = pf_cli_changes(&dirs, &ignored), outputs = -1;
+
+	if (changes < 0)
+		return;
+	if (kind == PF_WORDS_IMAGES)
+		pf_complete_images(dirs.state, out);
+	if (kind == PF_WORDS_SETS || kind == PF_WORDS_KEPT)
+		pf_change_list(changes, out, NULL);
+	if (kind == PF_WORDS_OUTPUTS || kind == PF_WORDS_KEPT)
+		outputs = pf_outputs_open(&dirs, false, &ignored);
+	if (outputs >= 0)
+		pf_outputs_list(outputs, out, NULL);
+}
+
+static int complete(char **words)
+{
+	if (words[0] && words[1] && strcmp(words[0], "image") == 0)
+		return pf_cli_image_complete(words + 1);
+	return pf_complete(&(struct pf_complete){verbs, PF_ARRAY_SIZE(verbs), ids}, words);
+}
+
 int main(int argc, char **argv)
 {
 	PF_AUTO_BUF struct pf_buf out = {0};
@@ -131,6 +161,8 @@ int main(int argc, char **argv)
 		return print_version(argv + 2);
 	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return help(argv + 2);
+	if (strcmp(argv[1], "complete") == 0)
+		return complete(argv + 2);
 	v = find_verb(argv[1]);
 	return v ? v->main(argv + 2) : unknown_verb(argv[1]);
 }

@@ -252,4 +252,5 @@ const struct pf_verb pf_verb_output = {
 		"shown as \\xNN.",
 	.opts = opts,
 	.main = output_main,
+	.words = PF_WORDS_OUTPUTS,
 };

@@ -130,6 +130,8 @@ static int policy_main(char **argv)
 	return code;
 }
 
+static const char *const actions[] = {"show", "check", NULL};
+
 const struct pf_verb pf_verb_policy = {
 	.name = "policy",
 	.summary = "print the whole policy of a command line, or check documents",
@@ -141,4 +143,6 @@ const struct pf_verb pf_verb_policy = {
 	.opts = opts,
 	.policy = true,
 	.main = policy_main,
+	.words = PF_WORDS_FILES,
+	.actions = actions,
 };

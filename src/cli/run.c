@@ -424,4 +424,5 @@ const struct pf_verb pf_verb_run = {
 	.opts = pf_run_opts,
 	.policy = true,
 	.main = run_main,
+	.words = PF_WORDS_COMMAND,
 };

@@ -208,7 +208,7 @@ def test_named_files_exist(page):
         assert glob.glob(os.path.join(TOP, path)), f"{page}: there is no {path}"
 
 
-@pytest.mark.parametrize("page", PAGES + ["man/pinfold.1"])
+@pytest.mark.parametrize("page", PAGES + ["man/pinfold.1", "man/pinfold-image.1", "man/pinfold-policy.5"])
 def test_nothing_of_one_machine_is_in_a_page(page):
     for word in ("/root/", TOP + "/"):
         assert word not in read(page), word
@@ -327,6 +327,52 @@ def first_cells(page, header):
         elif inside:
             words += re.findall(r"`([^`]+)`", line.split("|")[1])
     return words
+
+
+def policy_keys(schema, node, prefix, out):
+    """{dotted name: its default, or None} of the policy's schema; members of a list's objects as "list[].key"."""
+    if "$ref" in node:
+        node = dict(schema["$defs"][node["$ref"].rsplit("/", 1)[1]], **node)
+    for option in node.get("oneOf", []) + node.get("anyOf", []):
+        policy_keys(schema, option, prefix, out)
+    if "items" in node:
+        policy_keys(schema, node["items"], prefix + "[]", out)
+    for name, child in node.get("properties", {}).items():
+        path = f"{prefix}.{name}" if prefix else name
+        out[path] = child.get("default")
+        policy_keys(schema, child, path, out)
+    return out
+
+
+def test_the_policy_man_page_has_every_key_of_the_schema():
+    """Whoever adds a key writes it into docs/policy.schema.json, docs/policy.md and man/pinfold-policy.5."""
+    schema = json.loads(read("docs/policy.schema.json"))
+    known = policy_keys(schema, schema, "", {})
+    items = re.split(r"^\.It Cm ", read("man/pinfold-policy.5"), flags=re.M)[1:]
+    rows = {item.split("\n", 1)[0]: item.split("\n", 1)[1] for item in items}
+    assert set(known) - set(rows) == set(), "in docs/policy.schema.json, but not in man/pinfold-policy.5"
+    assert set(rows) - set(known) == set(), "in man/pinfold-policy.5, but not in docs/policy.schema.json"
+    assert len(items) == len(rows), "a key stands twice in man/pinfold-policy.5"
+    for key, default in known.items():
+        if isinstance(default, (str, int)) and not isinstance(default, bool):
+            assert re.search(rf"(?<![\w]){re.escape(str(default))}(?![\w])", rows[key]), f"{key}: not its default, {default}"
+
+
+def test_the_policy_man_page_has_an_example_that_holds(pinfold):
+    examples = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", read("man/pinfold-policy.5"), re.M | re.S)
+    assert examples
+    for text in examples:
+        done = pinfold("policy", "check", "--policy", "-", stdin=text.encode())
+        assert (done.code, done.out) == (0, "OK\n"), repr(done)
+
+
+def test_a_result_as_the_schema_of_the_policy_has_it(pinfold):
+    """What `policy show` prints has the schema's keys and no other."""
+    schema = json.loads(read("docs/policy.schema.json"))
+    shown = json.loads(pinfold("policy", "show", "--workspace", "/tmp:rw,live").out)
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(shown, schema)
+    assert set(shown) == set(schema["properties"]) - {"$schema"}
 
 
 def test_the_receipt_page_has_every_field_of_the_schema():

@@ -130,6 +130,8 @@ static int build_main(char **argv)
 	return code;
 }
 
+static const char *const actions[] = {"debian", "base", NULL};
+
 const struct pf_verb pf__tool_build = {
 	.name = "image build",
 	.summary = "make an image of Debian packages",
@@ -142,4 +144,5 @@ const struct pf_verb pf__tool_build = {
 		"it is first needed. An ordinary user needs sub-uids (/etc/subuid).",
 	.opts = opts,
 	.main = build_main,
+	.actions = actions,
 };

@@ -106,4 +106,5 @@ const struct pf_verb pf__tool_ensure = {
 		"this by itself.",
 	.opts = opts,
 	.main = ensure_main,
+	.words = PF_WORDS_IMAGES,
 };

@@ -153,4 +153,5 @@ const struct pf_verb pf__tool_import = {
 		"the same input gives the same digest on every machine.",
 	.opts = opts,
 	.main = import_main,
+	.words = PF_WORDS_FILES,
 };

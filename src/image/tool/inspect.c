@@ -234,4 +234,5 @@ const struct pf_verb pf__tool_inspect = {
 		"--verify compares; a damaged image is an error that says what is wrong.",
 	.opts = opts,
 	.main = inspect_main,
+	.words = PF_WORDS_IMAGES,
 };

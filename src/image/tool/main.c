@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/san.h"
 #include "base/str.h"
+#include "cli/complete.h"
 #include "image/tool/tool.h"
 
 #ifdef PF_SAN_BUILD
@@ -74,6 +75,14 @@ static void fill_standard_fds(void)
 	}
 }
 
+static void ids(enum pf_words kind, struct pf_list *out)
+{
+	struct pf_dirs dirs;
+
+	if (kind == PF_WORDS_IMAGES && pf_dirs_find(NULL, &dirs, NULL) == 0)
+		pf_complete_images(dirs.state, out);
+}
+
 int main(int argc, char **argv)
 {
 	PF_AUTO_BUF struct pf_buf out = {0};
@@ -94,6 +103,8 @@ int main(int argc, char **argv)
 		overview(&out);
 		return pf_cli_out(&out);
 	}
+	if (strcmp(argv[1], "complete") == 0)
+		return pf_complete(&(struct pf_complete){verbs, PF_ARRAY_SIZE(verbs), ids}, argv + 2);
 	for (size_t i = 0; i < PF_ARRAY_SIZE(verbs); i++) {
 		if (strcmp(verb_word(verbs[i]), argv[1]) == 0)
 			return verbs[i]->main(argv + 2);

@@ -97,4 +97,5 @@ const struct pf_verb pf__tool_rm = {
 		"runs on is refused, and the sandbox named.",
 	.opts = opts,
 	.main = rm_main,
+	.words = PF_WORDS_IMAGES,
 };

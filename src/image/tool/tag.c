@@ -64,4 +64,5 @@ const struct pf_verb pf__tool_tag = {
 		"it.",
 	.opts = opts,
 	.main = tag_main,
+	.words = PF_WORDS_IMAGES,
 };

@@ -205,4 +205,5 @@ const struct pf_verb pf__tool_unpack = {
 		"caller's, and device nodes are left out.",
 	.opts = opts,
 	.main = unpack_main,
+	.words = PF_WORDS_IMAGES,
 };
