@@ -21,12 +21,15 @@
 #include "linux/subids.h"
 #include "sandbox/outputs.h"
 
-enum { OPT_JSON, OPT_CLEAN, OPT_HELP };
+enum { OPT_JSON, OPT_CLEAN, OPT_FIX, OPT_HELP };
 
 static const struct pf_opt opts[] = {
 	[OPT_JSON] = {"json", 0, PF_OPT_FLAG, NULL, "the same as a JSON object"},
 	[OPT_CLEAN] = {"clean", 0, PF_OPT_FLAG, NULL,
 		       "remove what dead sandboxes left, and change sets that are too old"},
+	[OPT_FIX] =
+		{"fix", 0, PF_OPT_VALUE, "WHAT",
+		 "apparmor: as root, write and load the profile that lets users' sandboxes work on Ubuntu"},
 	[OPT_HELP] = PF_OPT_HELP,
 	PF_OPT_END,
 };
@@ -150,6 +153,7 @@ static void look_at_host(struct pf_doctor *d)
 	d->subuids = pf_subuid_count(d->uid);
 	pf_cgroup_host(&d->cgroup);
 	d->landlock_abi = pf_landlock_abi();
+	pf_apparmor_look(&d->apparmor);
 	look_at_tiers(d);
 }
 
@@ -185,21 +189,31 @@ static int doctor_main(char **argv)
 	struct pf_arg arg;
 	int r;
 
-	while ((r = pf_args_next(&args, &arg, &err)) == 1)
+	while ((r = pf_args_next(&args, &arg, &err)) == 1) {
 		given[arg.own - opts] = true;
+		if (arg.own == &opts[OPT_FIX] && strcmp(arg.value, "apparmor") != 0) {
+			r = pf_fail(&err, -EINVAL, "--fix %.40s: what can be fixed is apparmor", arg.value);
+			break;
+		}
+	}
 	if (r == 0 && args.words)
 		r = pf_fail(&err, -EINVAL, "doctor takes no arguments");
+	if (r == 0 && given[OPT_FIX] && (given[OPT_JSON] || given[OPT_CLEAN]))
+		r = pf_fail(&err, -EINVAL, "--fix stands alone");
 	if (r < 0)
 		return pf_cli_misuse(&pf_verb_doctor, &err);
 	if (given[OPT_HELP])
 		return pf_cli_help(&pf_verb_doctor);
+	if (given[OPT_FIX])
+		return pf_apparmor_fix(&err) < 0 ? pf_cli_fail(&err) : 0;
 	return examine(given[OPT_JSON], given[OPT_CLEAN]);
 }
 
 const struct pf_verb pf_verb_doctor = {
 	.name = "doctor",
 	.summary = "say what this host can do and what would mend it",
-	.usage = "doctor [--json] [--clean]\n",
+	.usage = "doctor [--json] [--clean]\n"
+		 "doctor --fix apparmor\n",
 	.text = "Each item is tried, not looked up. --clean removes the groups, scratch and directories of "
 		"sandboxes\n"
 		"whose keeper was killed, and drops change sets that are older than a week or, oldest first, "

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cli/apparmor.h"
 #include "cli/cli.h"
 #include "linux/cgroup.h"
 #include "sandbox/places.h"
@@ -25,6 +26,7 @@ struct pf_doctor {
 	const char *automatic; /* the tier that auto takes; NULL: none */
 	struct pf_cg_host cgroup;
 	int landlock_abi;
+	struct pf_apparmor apparmor;
 	struct pf_dirs dirs;
 	const char *places_error;  /* NULL: the directories can be used */
 	uint64_t kept, kept_bytes; /* change sets */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What doctor found, for people and as JSON. */
+#include <string.h>
+
+#include "base/cleanup.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "cli/doctor.h"
@@ -34,6 +37,34 @@ static void print_host(const struct pf_doctor *d, struct pf_buf *out)
 		pf_buf_addf(out, "ABI %d\n", d->landlock_abi);
 	else
 		pf_buf_adds(out, "none\n");
+	if (d->apparmor.known) {
+		line(out, "apparmor");
+		pf_buf_addf(out, "user namespaces are %srestricted; ", d->apparmor.restricted ? "" : "not ");
+		pf_buf_addf(out, "this program is %s\n",
+			    d->apparmor.label[0] ? d->apparmor.label : "of unknown label");
+	}
+}
+
+/* Where the restriction stands in the way of a tier: what would mend it, to be read before it is written. */
+static void print_profile(const struct pf_doctor *d, struct pf_buf *out)
+{
+	PF_AUTO_BUF struct pf_buf text = {0};
+	char *rest, *each;
+
+	if (!d->apparmor.restricted || d->automatic || d->uid == 0)
+		return;
+	pf_buf_addf(out,
+		    "\nAppArmor lets no program use a user namespace here that has no profile for it. \"sudo "
+		    "pinfold doctor "
+		    "--fix\napparmor\" writes this one to %s, and loads it:\n\n",
+		    PF_APPARMOR_FILE);
+	pf_apparmor_profile(d->apparmor.program, &text);
+	rest = text.data;
+	while (rest && (each = strsep(&rest, "\n")) && (rest || *each))
+		pf_buf_addf(out, "%s%s\n", *each ? "  " : "", each);
+	if (d->apparmor.file)
+		pf_buf_addf(out, "\n%s is there already: it is not loaded, or for another path.\n",
+			    PF_APPARMOR_FILE);
 }
 
 static void print_tiers(const struct pf_doctor *d, struct pf_buf *out)
@@ -98,6 +129,7 @@ void pf_doctor_print(const struct pf_doctor *d, struct pf_buf *out)
 {
 	print_host(d, out);
 	print_tiers(d, out);
+	print_profile(d, out);
 	print_places(d, out);
 }
 
@@ -148,6 +180,20 @@ static void json_tiers(const struct pf_doctor *d, struct pf_jsonw *w)
 	}
 	pf_jsonw_end(w, ']');
 	pf_jsonw_kstr(w, "auto", d->automatic);
+}
+
+static void json_apparmor(const struct pf_apparmor *a, struct pf_jsonw *w)
+{
+	pf_jsonw_key(w, "apparmor");
+	if (!a->known) {
+		pf_jsonw_null(w);
+		return;
+	}
+	pf_jsonw_begin(w, '{');
+	pf_jsonw_kbool(w, "restricted", a->restricted);
+	pf_jsonw_kstr(w, "label", a->label[0] ? a->label : NULL);
+	pf_jsonw_kstr(w, "file", a->file ? PF_APPARMOR_FILE : NULL);
+	pf_jsonw_end(w, '}');
 }
 
 static void json_cgroup(const struct pf_cg_host *c, struct pf_jsonw *w)
@@ -218,6 +264,7 @@ void pf_doctor_json(const struct pf_doctor *d, struct pf_buf *out)
 	json_tiers(d, &w);
 	json_cgroup(&d->cgroup, &w);
 	pf_jsonw_kint(&w, "landlock_abi", d->landlock_abi);
+	json_apparmor(&d->apparmor, &w);
 	json_places(d, &w);
 	pf_jsonw_end(&w, '}');
 	pf_buf_addc(out, '\n');

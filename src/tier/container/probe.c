@@ -149,7 +149,7 @@ static void mend(enum step s, char out[200])
 	else if (s == STEP_CLONE && file_says("/proc/sys/user/max_user_namespaces", '0'))
 		text = "sysctl -w user.max_user_namespaces=15000";
 	else if (s <= STEP_MOUNT && apparmor)
-		text = "an AppArmor profile with `userns,` for this program's path in /etc/apparmor.d";
+		text = "sudo pinfold doctor --fix apparmor: a profile with `userns,` for this program's path";
 	else if (s == STEP_CLONE)
 		text = "run outside the container, or give the container --security-opt seccomp=unconfined";
 	else if (s == STEP_PROC)
