@@ -96,6 +96,12 @@ struct pf_exec_options {
 	 * and without argv its CMD does. entrypoint replaces the image's, and its CMD with it; "" is none. */
 	int from_image;
 	const char *entrypoint;
+	/* A line for a shell in place of argv, which is then NULL: `sh -c LINE`, past an image's ENTRYPOINT.
+	 */
+	const char *shell;
+	/* guard.command of the policy judges words and lines before they start; a refusal is cause "denied".
+	 * A person said yes to this one: what the policy would ask about runs; what it denies does not. */
+	int approved;
 	int last; /* no other command follows: the sandbox ends with this one, and is torn down sooner */
 	/* Called from pf_sandbox_step() with output as it arrives, already bounded by limits.output. May be
 	 * NULL. The bytes are also kept for the result, head and tail, up to limits.output_inline; and whole

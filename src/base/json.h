@@ -71,6 +71,8 @@ void pf_jsonw_uint(struct pf_jsonw *w, uint64_t v);
 void pf_jsonw_double(struct pf_jsonw *w, double v); /* shortest of %.6g that parses back */
 void pf_jsonw_bool(struct pf_jsonw *w, bool v);
 void pf_jsonw_null(struct pf_jsonw *w);
+void pf_jsonw_node(struct pf_jsonw *w,
+		   const struct pf_json *node); /* a value that was read, without its key */
 void pf_jsonw_base64(struct pf_jsonw *w, const void *p, size_t n);
 /* key and value in one call */
 void pf_jsonw_kstr(struct pf_jsonw *w, const char *k, const char *s);

@@ -248,3 +248,34 @@ void pf_jsonw_knull(struct pf_jsonw *w, const char *k)
 	pf_jsonw_key(w, k);
 	pf_jsonw_null(w);
 }
+
+void pf_jsonw_node(struct pf_jsonw *w, const struct pf_json *node)
+{
+	switch (node->type) {
+	case PF_JSON_NULL:
+		pf_jsonw_null(w);
+		return;
+	case PF_JSON_BOOL:
+		pf_jsonw_bool(w, node->b);
+		return;
+	case PF_JSON_INT:
+		pf_jsonw_int(w, node->i);
+		return;
+	case PF_JSON_DOUBLE:
+		pf_jsonw_double(w, node->d);
+		return;
+	case PF_JSON_STRING:
+		pf_jsonw_strn(w, node->str.s, node->str.len);
+		return;
+	case PF_JSON_ARRAY:
+	case PF_JSON_OBJECT:
+		break;
+	}
+	pf_jsonw_begin(w, node->type == PF_JSON_ARRAY ? '[' : '{');
+	for (const struct pf_json *child = node->list.first; child; child = child->next) {
+		if (node->type == PF_JSON_OBJECT)
+			pf_jsonw_key(w, child->key);
+		pf_jsonw_node(w, child);
+	}
+	pf_jsonw_end(w, node->type == PF_JSON_ARRAY ? ']' : '}');
+}

@@ -9,8 +9,9 @@
 #include "base/fd.h"
 #include "cli/guard.h"
 #include "guard/command.h"
+#include "policy/policy.h"
 
-#define POLICY_MAX (1u << 20)
+#include "pinfold.h"
 
 enum { OPT_JSON, OPT_POLICY, OPT_WORKSPACE, OPT_HELP };
 
@@ -51,30 +52,24 @@ static int read_args(struct request *q, char **argv, struct pf_error *err)
 	return 0;
 }
 
-static int read_policy(struct pf_command_policy *policy, const char *file, struct pf_error *err)
+/* A document that judges nothing would allow everything, which nobody means who asks. */
+static int read_policy(struct pf_command_policy *out, const char *file, struct pf_error *err)
 {
-	PF_AUTO_BUF struct pf_buf text = {0};
-	const struct pf_json *node;
-	struct pf_json_doc *doc;
+	struct pf_policy *policy;
 	int r;
 
+	pf_command_policy_defaults(out);
 	if (!file)
 		return 0;
-	r = pf_read_file(AT_FDCWD, file, &text, POLICY_MAX);
-	if (r < 0) {
-		errno = -r;
-		return pf_fail_errno(err, "cannot read %.200s", file);
-	}
-	r = pf_json_parse(text.data ? text.data : "", text.len, PF_JSON_RELAXED, &doc, err);
+	r = pf_policy_new(&policy, err);
 	if (r < 0)
-		return pf_wrap(err, "%.200s", file);
-	node = pf_json_get(pf_json_root(doc), "guard");
-	node = node ? pf_json_get(node, "command") : NULL;
-	r = node ? pf_command_policy_read(policy, node, err)
-		 : pf_fail(err, -EINVAL, "the document has no guard.command");
-	if (r < 0)
-		pf_wrap(err, "%.200s", file);
-	pf_json_free(doc);
+		return r;
+	r = pf_policy_load(policy, file, err);
+	if (r == 0 && !policy->guard_command)
+		r = pf_fail(err, -EINVAL, "%.200s: guard.command is off in it", file);
+	if (r == 0)
+		r = pf_policy_command(policy, out, err);
+	pf_policy_destroy(policy);
 	return r;
 }
 
@@ -142,7 +137,6 @@ static int command_main(char **argv)
 		return pf_cli_misuse(&pf_guard_command, &err);
 	if (q.help)
 		return pf_cli_help(&pf_guard_command);
-	pf_command_policy_defaults(&policy);
 	code = read_policy(&policy, q.policy, &err) < 0 ? pf_cli_fail(&err) : judge(&q, &policy);
 	pf_command_policy_free(&policy);
 	return code;

@@ -46,7 +46,9 @@ static void open_output(struct pf_run *run)
 static int start_exec(struct pf_run *run, struct pf_error *err)
 {
 	struct pf_exec_options o = {
-		.argv = (const char *const *)run->command,
+		.argv = run->shell ? NULL : (const char *const *)run->command,
+		.shell = run->shell,
+		.approved = run->approved,
 		.from_image = 1,
 		.entrypoint = run->entrypoint,
 		.tty = run->tty,
@@ -63,6 +65,8 @@ static int start_exec(struct pf_run *run, struct pf_error *err)
 	r = pf_exec_start(run->box, &o, &run->exec, err);
 	if (r < 0)
 		return r;
+	if (pf_exec_result(run->exec)) /* refused */
+		return 0;
 	run->stdin_open = run->interactive;
 	if (run->json == PF_JSON_STREAM_MODE)
 		pf_stream_started(run);
@@ -286,6 +290,9 @@ static void run_exec(struct pf_run *run)
 		return;
 	if (start_exec(run, &err) < 0) {
 		fail(run, &err);
+	} else if (pf_run_ask(run)) {
+		run_exec(run);
+		return;
 	} else {
 		pf_run_loop(run, &err);
 		take_result(run, &err);
@@ -412,6 +419,7 @@ const struct pf_verb pf_verb_run = {
 	.name = "run",
 	.summary = "run a command in a sandbox of its own",
 	.usage = "run [options] [--] COMMAND [ARG...]\n"
+		 "run [options] --shell LINE\n"
 		 "run --image NAME [options] [--] [COMMAND [ARG...]]\n",
 	.text = "Options end at the first word that is not one. Policy documents are read first, then "
 		"options\n"

@@ -73,6 +73,8 @@ struct pf_run {
 	enum pf_json_mode json;
 	bool interactive, tty, rm, apply, quiet, verbose, receipt, help;
 	const char *entrypoint; /* in place of the image's; "": none; NULL: the image's */
+	const char *shell;	/* a line in place of the command; NULL: none */
+	bool approved;		/* a person said yes to it */
 	char **command;
 	char **guess; /* what would be the command, where an option cannot be read; for the result alone */
 	struct pf_policy *policy;
@@ -102,6 +104,10 @@ int pf_run_options(struct pf_run *run, char **argv, struct pf_error *err);
 void pf_run_output(void *user, struct pf_exec *e, enum pf_stream stream, const void *p, size_t n);
 void pf_run_loop(struct pf_run *run,
 		 struct pf_error *err); /* until the exec has a result and its output is out */
+
+/* --- run_ask.c: guard.command would ask about this command: is there somebody, and does he say yes? Then the
+ * exec is ended, and is to be started again. */
+bool pf_run_ask(struct pf_run *run);
 
 /* --- run_stream.c: the lines of --json=stream */
 void pf_stream_started(struct pf_run *run);

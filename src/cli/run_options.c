@@ -10,6 +10,7 @@
 enum {
 	OPT_POLICY,
 	OPT_ENTRYPOINT,
+	OPT_SHELL,
 	OPT_INTERACTIVE,
 	OPT_TTY,
 	OPT_JSON,
@@ -26,6 +27,8 @@ const struct pf_opt pf_run_opts[] = {
 			"a policy document (again: later ones write over earlier ones)"},
 	[OPT_ENTRYPOINT] = {"entrypoint", 0, PF_OPT_VALUE, "PROGRAM",
 			    "in place of the image's ENTRYPOINT and CMD; \"\" for none"},
+	[OPT_SHELL] = {"shell", 'c', PF_OPT_VALUE, "LINE",
+		       "a line for sh in place of a command; with guard.command judged first"},
 	[OPT_INTERACTIVE] = {"interactive", 'i', PF_OPT_FLAG, NULL, "give the command our standard input"},
 	[OPT_TTY] = {"tty", 't', PF_OPT_FLAG, NULL, "give the command a terminal"},
 	[OPT_JSON] = {"json", 0, PF_OPT_MAYBE, "stream",
@@ -58,6 +61,9 @@ static int take_own(struct pf_run *run, struct pf_policy_args *pa, const struct 
 		break;
 	case OPT_ENTRYPOINT:
 		run->entrypoint = arg->value;
+		break;
+	case OPT_SHELL:
+		run->shell = arg->value;
 		break;
 	case OPT_INTERACTIVE:
 		run->interactive = true;
@@ -147,7 +153,12 @@ static int check_command(const struct pf_run *run, struct pf_error *err)
 	if (run->apply && !pf_ws_has_upper(run->policy->ws_mode))
 		return pf_fail(err, -EINVAL,
 			       "--apply needs a workspace whose changes are kept apart: --workspace DIR");
-	if (!run->command[0] && !image)
+	if (run->shell && (run->command[0] || run->entrypoint))
+		return pf_fail(err, -EINVAL,
+			       "--shell takes the whole line as one word, and no command beside it");
+	if (run->shell && !run->shell[strspn(run->shell, " \t\n")])
+		return pf_fail(err, -EINVAL, "--shell: the line is empty");
+	if (!run->command[0] && !run->shell && !image)
 		return pf_fail(err, -EINVAL, "which command? pinfold run [options] [--] COMMAND [ARG...]");
 	return 0;
 }

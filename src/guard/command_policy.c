@@ -81,8 +81,10 @@ bool pf__user_rules(struct pf__judge *j, const struct pf__vec *v)
 
 static int bad(const struct pf_json *at, struct pf_error *err, const char *what)
 {
-	return pf_fail(err, -EINVAL, "line %u: guard.command%s%s: %s", at->line, at->key ? "." : "",
-		       at->key ? at->key : "", what);
+	bool inner = at->key && strcmp(at->key, "command") != 0;
+
+	return pf_fail(err, -EINVAL, "line %u: guard.command%s%s: %s", at->line, inner ? "." : "",
+		       inner ? at->key : "", what);
 }
 
 static int read_word(const struct pf_json *node, const char *const *words, size_t n, unsigned *out,

@@ -374,8 +374,8 @@ const struct pf__key pf__document_keys[] = {
 	{"mounts", key_mounts, NULL},
 	{"secrets", key_secrets, NULL},
 	{"protect", key_protect, NULL},
+	{"guard", pf__key_guard, NULL},
 	{"commands", NULL, "any program of the image can be started; the boundary is what holds"},
-	{"guard", NULL, "neither prompts nor command lines are judged; the boundary is what holds"},
 	{"budget", NULL, "limits hold for one exec"},
 };
 const size_t pf__document_key_count = PF_ARRAY_SIZE(pf__document_keys);

@@ -110,7 +110,8 @@ struct pf_policy {
 	size_t mount_count;
 	struct pf_list mask; /* secrets.mask */
 	struct pf_list protect;
-	char *cwd; /* NULL: workspace, else HOME. Command line only */
+	char *guard_command; /* guard.command as compact JSON, checked; NULL: off */
+	char *cwd;	     /* NULL: workspace, else HOME. Command line only */
 };
 
 int pf_policy_defaults(struct pf_policy *p, struct pf_error *err);
@@ -133,6 +134,10 @@ int pf_policy_digest(const struct pf_policy *p, char out[PF_DIGEST_MAX]);
 /* A deep copy; 0, or -ENOMEM and *to untouched. What *to held is not freed. */
 int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to);
 void pf_policy_free(struct pf_policy *p);
+
+/* guard.command, read again; mode off where there is none. The caller frees it. -ENOMEM. */
+struct pf_command_policy;
+int pf_policy_command(const struct pf_policy *p, struct pf_command_policy *out, struct pf_error *err);
 
 /* For the command line: each is one option's effect. */
 int pf_policy_set_env(struct pf_policy *p, const char *kv,

@@ -121,6 +121,24 @@ static void print_mounts(struct pf_jsonw *w, const struct pf_policy *p)
 	pf_jsonw_end(w, ']');
 }
 
+static int print_guard(struct pf_jsonw *w, const struct pf_policy *p)
+{
+	struct pf_json_doc *doc = NULL;
+
+	if (p->guard_command && pf_json_parse(p->guard_command, strlen(p->guard_command), 0, &doc, NULL) < 0)
+		return -ENOMEM;
+	pf_jsonw_key(w, "guard");
+	pf_jsonw_begin(w, '{');
+	pf_jsonw_key(w, "command");
+	if (doc)
+		pf_jsonw_node(w, pf_json_root(doc));
+	else
+		pf_jsonw_str(w, "off");
+	pf_jsonw_end(w, '}');
+	pf_json_free(doc);
+	return 0;
+}
+
 static int print(const struct pf_policy *p, unsigned indent, const char *ws_path, struct pf_buf *out)
 {
 	struct pf_jsonw w;
@@ -145,6 +163,8 @@ static int print(const struct pf_policy *p, unsigned indent, const char *ws_path
 	print_list(&w, "mask", &p->mask);
 	pf_jsonw_end(&w, '}');
 	print_list(&w, "protect", &p->protect);
+	if (print_guard(&w, p) < 0)
+		return -ENOMEM;
 	pf_jsonw_end(&w, '}');
 	if (indent)
 		pf_buf_addc(out, '\n');

@@ -33,10 +33,14 @@ static size_t count_words(const char *const *words)
 int pf__command_words(const struct pf_sandbox *s, const struct pf_exec_options *o, const char ***out,
 		      struct pf_error *err)
 {
-	const struct pf_image_config *c = o->from_image ? config(s) : NULL;
-	size_t given = count_words(o->argv), n = 0, i, room = given + 2;
+	const struct pf_image_config *c = o->from_image && !o->shell ? config(s) : NULL;
+	const char *const line[] = {"sh", "-c", o->shell, NULL}, *const *argv = o->shell ? line : o->argv;
+	size_t given = count_words(argv), n = 0, i, room = given + 2;
 	const char **words;
 
+	if (o->shell && (o->entrypoint || count_words(o->argv)))
+		return pf_fail(err, -EINVAL,
+			       "a shell's line stands alone: no words and no entrypoint beside it");
 	if (!c && o->from_image && o->entrypoint)
 		return pf_fail(err, -EINVAL, "an entrypoint is of an image, and this is none");
 	words = calloc(room + (c ? c->entrypoint.count + c->cmd.count : 0), sizeof(*words));
@@ -47,7 +51,7 @@ int pf__command_words(const struct pf_sandbox *s, const struct pf_exec_options *
 	for (i = 0; c && !o->entrypoint && i < c->entrypoint.count; i++)
 		words[n++] = c->entrypoint.items[i];
 	for (i = 0; i < given; i++)
-		words[n++] = o->argv[i];
+		words[n++] = argv[i];
 	for (i = 0; c && !o->entrypoint && given == 0 && i < c->cmd.count; i++)
 		words[n++] = c->cmd.items[i];
 	if (n == 0) {

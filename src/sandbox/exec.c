@@ -227,17 +227,48 @@ int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_opt
 	return 0;
 }
 
+/* One that only has a result to be told of: nothing of it was made. */
+static int refused(struct pf_sandbox *s, struct pf_exec **out, struct pf_error *err)
+{
+	struct pf_exec *e = calloc(1, sizeof(*e));
+
+	if (s->broken.code || !e) {
+		free(e);
+		return s->broken.code ? broken(s, err) : pf_fail(err, -ENOMEM, "out of memory");
+	}
+	e->box = s;
+	e->id = s->next_exec++;
+	pf_result_init(&e->result);
+	pf__output_init(e);
+	e->next = s->execs;
+	s->execs = e;
+	*out = e;
+	return 0;
+}
+
 int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_exec **out,
 		  struct pf_error *err)
 {
 	PF_AUTO_FREE const char **words = NULL;
 	struct pf_exec_options with = *o;
+	struct pf_guard guard;
 	int r = pf__command_words(s, o, &words, err);
 
+	if (r == 0)
+		r = pf__guard_judge(s, o, words, &guard, err);
 	if (r < 0)
 		return r;
 	with.argv = words;
-	return pf__exec_start_op(s, PF_OP_EXEC, &with, out, err);
+	r = pf__guard_refuses(&guard, o) ? refused(s, out, err)
+					 : pf__exec_start_op(s, PF_OP_EXEC, &with, out, err);
+	if (r < 0)
+		return r;
+	(*out)->result.guard = guard;
+	if (pf__guard_refuses(&guard, o)) {
+		pf_result_argv(&(*out)->result, words);
+		pf__guard_refuse(*out, o, words);
+	}
+	return 0;
 }
 
 int pf__exec_go(struct pf_exec *e, struct pf_error *err)

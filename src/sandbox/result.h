@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "guard/command.h"
 #include "policy/policy.h"
 #include "tier/receipt.h"
 
@@ -71,6 +72,12 @@ void pf_applied_free(struct pf_applied *a);
 struct pf_sandbox;
 int pf_sandbox_end_noted(struct pf_sandbox *s, char **changes_id, char **note, struct pf_error *err);
 
+/* What was judged before the command started. */
+struct pf_guard {
+	bool judged, enforced;
+	struct pf_command_verdict verdict;
+};
+
 struct pf_result {
 	char id[40];
 	struct pf_list argv;
@@ -102,6 +109,7 @@ struct pf_result {
 	bool incomplete;    /* the change set lacks something; changes_note says what */
 	char *changes_note; /* NULL: null */
 	struct pf_applied applied;
+	struct pf_guard guard;
 	struct pf_list secrets; /* paths in the changes whose content may be secret */
 	struct pf_receipt receipt;
 };

@@ -154,6 +154,25 @@ static void write_changes(const struct pf_result *r, struct pf_jsonw *w)
 	pf_jsonw_end(w, '}');
 }
 
+static void write_guard(const struct pf_guard *g, struct pf_jsonw *w)
+{
+	pf_jsonw_key(w, "guard");
+	if (!g->judged) {
+		pf_jsonw_null(w);
+		return;
+	}
+	pf_jsonw_begin(w, '{');
+	pf_jsonw_key(w, "command");
+	pf_jsonw_begin(w, '{');
+	pf_jsonw_kstr(w, "mode", g->enforced ? "enforce" : "audit");
+	pf_jsonw_kstr(w, "verdict", pf_verdict_name(g->verdict.verdict));
+	pf_jsonw_kbool(w, "would_allow", g->verdict.would_allow);
+	pf_jsonw_kstr(w, "rule", g->verdict.rule);
+	pf_jsonw_kstr(w, "reason", g->verdict.reason);
+	pf_jsonw_end(w, '}');
+	pf_jsonw_end(w, '}');
+}
+
 int pf_result_json(const struct pf_result *r, unsigned indent, struct pf_buf *out)
 {
 	struct pf_jsonw w;
@@ -182,7 +201,7 @@ int pf_result_json(const struct pf_result *r, unsigned indent, struct pf_buf *ou
 	empty_list(&w, "redactions");
 	kstr_or_null(&w, "policy", r->receipt.policy);
 	kstr_or_null(&w, "image", r->receipt.image);
-	pf_jsonw_knull(&w, "guard");
+	write_guard(&r->guard, &w);
 	pf_jsonw_knull(&w, "budget");
 	pf_jsonw_key(&w, "receipt");
 	pf__receipt_json(&r->receipt, &w);

@@ -6,6 +6,7 @@
  *   rundir.c    RUNTIME/ID: the lock and what a sweep must know
  *   image.c     the image: found, made on need, held
  *   command.c   what a command starts with: words, environment, directory
+ *   guard.c     what the command policy says before it starts
  *   exec.c      an exec from prepare to start; its stdin, signals, end
  *   step.c      what init says, what the clock says
  *   prove.c     does the wall that was asked for stand?
@@ -145,6 +146,13 @@ int pf__command_words(const struct pf_sandbox *s, const struct pf_exec_options *
 		      struct pf_error *err);
 int pf__command_env(const struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_list *env);
 const char *pf__command_cwd(const struct pf_sandbox *s, const struct pf_exec_options *o);
+
+/* guard.c. words: what would be started. judge: 0 also where nothing is judged; refuse: e has its result then
+ */
+int pf__guard_judge(struct pf_sandbox *s, const struct pf_exec_options *o, const char *const *words,
+		    struct pf_guard *out, struct pf_error *err);
+bool pf__guard_refuses(const struct pf_guard *g, const struct pf_exec_options *o);
+void pf__guard_refuse(struct pf_exec *e, const struct pf_exec_options *o, const char *const *words);
 
 /* exec.c */
 struct pf_exec *pf__exec_find(struct pf_sandbox *s, uint32_t id);

@@ -183,7 +183,7 @@ static void unknown_keys(void **state)
 		{"{\"secrets\": {\"masks\": []}}", "secrets: unknown key \"masks\"; did you mean \"mask\"?"},
 		{"{\"a\\u001b[31m\": 1}", "unknown key \"a\\x1b[31m\""},
 		{"{\"commands\": {}}", "commands: not in this build: "},
-		{"{\"guard\": {}}", "guard: not in this build: "},
+		{"{\"guard\": {\"output\": \"enforce\"}}", "guard.output: not in this build: "},
 		{"{\"budget\": null}", "budget: not in this build: "},
 		{"{\"secrets\": {\"values\": []}}", "secrets.values: not in this build: "},
 	};
