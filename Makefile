@@ -7,6 +7,7 @@
 #   make bench      medians beside the peers that this machine has
 #   make fuzz       the fuzzers, FUZZ_SECONDS each
 #   make lint format install clean deps
+#   make deb        a Debian package, in the build directory
 #
 #   O=DIR     build directory            V=1       print commands
 #   CC=clang  another compiler           SAN=asan|ubsan   programs for tests, under sanitizers, in build-$(SAN)
@@ -18,6 +19,7 @@ V ?= 0
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 20
+EXTRA_CFLAGS ?=
 VERSION := 0.1.0
 
 ifeq ($(origin CC),default)
@@ -29,7 +31,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 # --- flags -----------------------------------------------------------------
 WARN := -Wall -Wextra -Wshadow -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral
 BASE_CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing -fstack-protector-strong -D_FILE_OFFSET_BITS=64 -D_GNU_SOURCE \
-	-DPF_VERSION='"$(VERSION)"' -DPF_LIBEXEC='"$(PREFIX)/libexec/pinfold"' -Isrc -Iinclude -I$(O)/gen $(WARN)
+	-DPF_VERSION='"$(VERSION)"' -DPF_LIBEXEC='"$(PREFIX)/libexec/pinfold"' -Isrc -Iinclude -I$(O)/gen $(WARN) $(EXTRA_CFLAGS)
 
 # The programs that ship are static and link musl alone. The wrapper musl-gcc
 # knows only gcc, so the few flags it would add stand here and serve clang too.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# deps, run, test, bench, fuzz, lint, format, install. Included by the main Makefile; variables are its own.
+# deps, run, test, bench, fuzz, lint, format, install, deb. Included by the main Makefile; variables are its own.
 
 PYTHON ?= /usr/bin/python3
 TEST_JOBS ?= 2
@@ -12,13 +12,14 @@ DEPS_FROM := tests/debian-packages tools/deps.sh $(wildcard /var/lib/dpkg/status
 DEPS_run  := build run
 DEPS_test := build run test
 DEPS_lint := build test lint
+DEPS_deb  := build deb
 
 $(O)/.deps-%: $(DEPS_FROM)
 	@tools/deps.sh $(DEPS_$*) && mkdir -p $(@D) && touch $@
 
-.PHONY: deps deps-run deps-test deps-lint
+.PHONY: deps deps-run deps-test deps-lint deps-deb
 deps: deps-test
-deps-run deps-test deps-lint: deps-%: $(O)/.deps-%
+deps-run deps-test deps-lint deps-deb: deps-%: $(O)/.deps-%
 
 # The main Makefile asks gcc and clang for their paths while it is read, and they may only now have
 # come. So what builds goes on in a make of its own, which reads everything again.
@@ -97,7 +98,7 @@ bench: $(O)/.deps-test
 # --- style -----------------------------------------------------------------
 C_FILES = $(sort $(shell find src tests tools include examples bench docs -name '*.[ch]' 2>/dev/null))
 MAN_PAGES = $(sort $(wildcard man/*.[1-9]))
-SHELL_FILES = $(sort $(wildcard tools/*.sh .ci/run))
+SHELL_FILES = $(sort $(wildcard tools/*.sh packaging/*.sh packaging/p*inst packaging/p*rm .ci/run))
 
 # Not asked of cppcheck: what it guesses of arrays that a callee fills, of the cleanup attributes and of
 # designated initialisers (gcc, clang and the sanitizers know better), and system headers.
@@ -147,3 +148,9 @@ install: all
 		$(INSTALL) -D -m 644 $$doc $(SHARE)/doc/pinfold/$${doc#docs/} || exit 1; done
 	for file in $$(find examples -type f ! -name '*.pyc'); do \
 		$(INSTALL) -D -m 644 $$file $(SHARE)/doc/pinfold/$$file || exit 1; done
+
+# A build of its own: the prefix is in the programs, and where the sources lie is not to be in the package.
+.PHONY: deb
+deb: $(O)/.deps-deb
+	$(AGAIN) O=$(O)/deb PREFIX=/usr EXTRA_CFLAGS=-ffile-prefix-map=$(CURDIR)=. all
+	@packaging/build-deb.sh $(O)/deb $(VERSION) $(O)

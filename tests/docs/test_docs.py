@@ -203,7 +203,7 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_named_files_exist(page):
     """`src/linux/seccomp_table.c` and the like."""
-    top = r"(?:src|tests|docs|tools|policies|man|include|examples|bench|\.ci)"
+    top = r"(?:src|tests|docs|tools|policies|man|include|examples|bench|packaging|\.ci)"
     for path in re.findall(rf"`({top}/[\w./*-]*)`", read(page)):
         assert glob.glob(os.path.join(TOP, path)), f"{page}: there is no {path}"
 
