@@ -215,7 +215,7 @@ static bool hint_line(struct pf_result *r, const char *name)
 
 	if (!name[strcspn(name, " \t|&;<>")])
 		return false;
-	snprintf(text, sizeof(text), "%s; that is one word: for a shell's line, pinfold run -- sh -c '...'",
+	snprintf(text, sizeof(text), "%s; that is one word: for a shell's line, pinfold run --shell '...'",
 		 r->error);
 	set_error(r, r->cause, text);
 	return true;

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 
 import pytest
 
@@ -16,8 +17,8 @@ def rows(who, **options):
 
 def test_a_line_as_one_word(anyone):
     p = anyone.run("--", "ls -l")
-    assert p.code == 127 and "command not found: ls -l" in p.err and "sh -c" in p.err
-    assert "sh -c" not in anyone.run("--", "no-such-program").err
+    assert p.code == 127 and "command not found: ls -l" in p.err and "pinfold run --shell" in p.err
+    assert "--shell" not in anyone.run("--", "no-such-program").err
 
 
 def test_ls_tells_what_was_applied(anyone, workspace):
@@ -91,3 +92,28 @@ def test_a_diff_that_git_does_not_take(anyone, workspace, need_program):
     assert anyone("apply", ident).code == 0
     p = anyone("diff", ident)
     assert (p.out, p.err) == ("", ""), "what was applied is no difference, a FIFO too"
+
+
+# A process under Landlock may make a user namespace and nothing is mounted in it: so do hosts with AppArmor's restriction.
+UNDER_LANDLOCK = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+attr = struct.pack("Q", 1 << 11)    # to make block devices is handled, which nobody here does
+fd = libc.syscall(444, attr, len(attr), 0)
+if fd < 0 or libc.prctl(38, 1, 0, 0, 0) or libc.syscall(446, fd, 0):
+    sys.exit(99)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_host_that_refuses_mounts(as_user):
+    under = [*as_user.prefix, sys.executable, "-c", UNDER_LANDLOCK, as_user.program]
+    run = subprocess.run([*under, "run", "true"], env=as_user.environment(), cwd="/", capture_output=True, text=True, check=False)
+    if run.returncode == 99:
+        pytest.skip("no Landlock in this kernel")
+    assert run.returncode == 125 and "mounts" in run.stderr and "`pinfold doctor` tells" in run.stderr, run.stderr
+    doctor = subprocess.run([*under, "doctor", "--json"], env=as_user.environment(), cwd="/", capture_output=True, text=True, check=False)
+    tier = json.loads(doctor.stdout)["tiers"][0]
+    assert doctor.returncode == 1 and not tier["usable"]
+    item = next(i for i in tier["items"] if i["name"] == "mount")
+    assert not item["ok"] and "refuses mounts" in item["mend"]

@@ -145,6 +145,18 @@ static int give_groups(struct pf_container *c, const struct pf_policy *p, struct
 	return r;
 }
 
+/* The kernel's word for it is all that the child has; which part of the host refuses it is for who can look
+ * further. */
+static int tell_doctor(int r, struct pf_error *err)
+{
+	struct pf_error said;
+
+	if ((r != -EPERM && r != -EACCES) || !err || strstr(err->msg, "pinfold doctor"))
+		return r;
+	said = *err;
+	return pf_fail(err, r, "%.400s (`pinfold doctor` tells what this host refuses)", said.msg);
+}
+
 int pf__container_settle(struct pf_box *b, struct pf_error *err)
 {
 	struct pf_container *c = (struct pf_container *)b;
@@ -156,7 +168,7 @@ int pf__container_settle(struct pf_box *b, struct pf_error *err)
 		;
 	r = pf__handoff_receive(c->sync, &hand, err);
 	if (r < 0)
-		return r;
+		return tell_doctor(r, err);
 	close(pf_take_fd(&c->sync));
 	c->temp_fd = hand.temp_fd;
 	if (hand.scratch_fd >= 0)

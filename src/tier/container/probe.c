@@ -152,6 +152,10 @@ static void mend(enum step s, char out[200])
 		text = "sudo pinfold doctor --fix apparmor: a profile with `userns,` for this program's path";
 	else if (s == STEP_CLONE)
 		text = "run outside the container, or give the container --security-opt seccomp=unconfined";
+	else if (s == STEP_MOUNT)
+		text = "something around us refuses mounts (another sandbox, Landlock, a security module): "
+		       "run pinfold outside "
+		       "of it";
 	else if (s == STEP_PROC)
 		text = "/proc is masked here (a container?): give the outer container --security-opt "
 		       "systempaths=unconfined";
