@@ -70,7 +70,9 @@ SRC_CLI       := $(sort $(wildcard src/cli/*.c))
 SRC_INIT      := $(sort $(wildcard src/init/*.c))
 SRC_EROFS     := $(sort $(wildcard src/erofs/*.c))
 SRC_EGRESS    := $(filter-out src/egress/main.c,$(sort $(wildcard src/egress/*.c)))
-SRC_GUARD     := $(sort $(wildcard src/guard/*.c))
+# The patterns of redaction are data of a build tool; what ships are the tables it makes of them.
+SRC_PATTERNS  := $(sort $(wildcard src/guard/redact_patterns_*.c))
+SRC_GUARD     := $(filter-out $(SRC_PATTERNS),$(sort $(wildcard src/guard/*.c)))
 
 # What stands in libpinfold; init links base, proto and linux alone.
 SRC_INNER := $(SRC_BASE) $(SRC_LINUX) $(SRC_PROTO)
@@ -82,7 +84,7 @@ SRC_IMPORT    := $(sort $(wildcard src/image/import/*.c))
 SRC_TOOL      := $(sort $(wildcard src/image/tool/*.c)) $(filter src/image/names.c src/image/store%.c,$(SRC_IMAGE)) \
 	$(addprefix src/sandbox/,live.c meta.c places.c) $(addprefix src/cli/,args.c complete.c out.c)
 
-GEN := $(O)/gen/syscall_filter.h
+GEN := $(O)/gen/syscall_filter.h $(O)/gen/redact_tables.h
 
 .PHONY: all
 all: $(O)/pinfold $(addprefix $(O)/libexec/pinfold/,pinfold-init pinfold-egress pinfold-image) $(O)/libpinfold.a
@@ -115,6 +117,12 @@ $(eval $(call flavour,fuzz,$$(FUZZ_CC),$$(FUZZ_CFLAGS)))
 $(O)/gen/mkfilter: tools/mkfilter.c src/linux/seccomp_table.c src/linux/seccomp_tree.c src/linux/seccomp.h src/linux/seccomp_table.h
 	$(call say,HOSTCC,$@)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) -o $@ $(filter %.c,$^)
 $(O)/gen/syscall_filter.h: $(O)/gen/mkfilter
+	$(call say,GEN,$@)$< > $@.tmp && mv $@.tmp $@
+
+# Likewise the patterns of output redaction; their examples are tried on the way.
+$(O)/gen/mkrules: tools/mkrules.c $(SRC_PATTERNS) src/guard/redact_pattern.c src/guard/redact_check.c src/guard/redact_patterns.h src/guard/redact_internal.h
+	$(call say,HOSTCC,$@)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) -o $@ $(filter %.c,$^)
+$(O)/gen/redact_tables.h: $(O)/gen/mkrules
 	$(call say,GEN,$@)$< > $@.tmp && mv $@.tmp $@
 
 # 1: directory  2: flavour  3: how to link

@@ -6,6 +6,6 @@
 #include "cli/cli.h"
 
 /* argv: behind the part's name; the exit code. */
-extern const struct pf_verb pf_guard_command;
+extern const struct pf_verb pf_guard_command, pf_guard_output;
 
 #endif

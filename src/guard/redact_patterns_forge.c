@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Patterns: forges, registries, continuous integration. The formats are those that their makers publish. */
+#include "guard/redact_patterns.h"
+
+#define CRC .check = PF__CHECK_CRC_BASE62
+
+const struct pf__pattern pf__patterns_forge[] = {
+	{"github-token", "gh[pousr]_\\a{36}", CRC, .yes = {"ghp_%30a%c", "see gho_%30a%c."},
+	 .no = {"ghp_%36a", "xghp_%30a%c", "ghp_%20a"}},
+	{"github-refresh-token", "ghr_\\a{76}", CRC, .yes = {"ghr_%70a%c"}, .no = {"ghr_%76a"}},
+	{"github-fine-grained", "github_pat_\\a{22}_\\a{59}", .yes = {"github_pat_%22a_%59a"},
+	 .no = {"github_pat_%22a", "github_pat_%21a_%59a"}},
+	{"npm-token", "npm_\\a{36}", CRC, .yes = {"npm_%30a%c"}, .no = {"npm_%36a", "npm_config_registry"}},
+	{"gitlab-token",
+	 "glpat-\\u{20,300}|gldt-\\u{20,40}|glrt-\\u{20,40}|glcbt-\\u{20,40}|glptt-\\x{40}|glft-\\u{20,40}|"
+	 "glsoat-\\u{20,40}|glimt-\\u{25}|glagent-\\u{50,60}|glffct-\\u{20,40}",
+	 .entropy = 30, .yes = {"glpat-%20u", "glptt-%40x", "glrt-%20u"},
+	 .no = {"glpat-short", "glpat-xxxxxxxxxxxxxxxxxxxx"}},
+	{"gitlab-runner-registration", "GR1348941\\u{20}", .entropy = 30, .yes = {"GR1348941%20u"},
+	 .no = {"GR1348941"}},
+	{"bitbucket-app-password", "ATBB\\a{32}", .entropy = 35, .yes = {"ATBB%32a"}, .no = {"ATBB%12a"}},
+	{"atlassian-token", "ATATT3xFfGF0[A-Za-z0-9_=-]{60,220}", .yes = {"ATATT3xFfGF0%180u"},
+	 .no = {"ATATT3xFfGF0%20u"}},
+	{"pypi-token", "pypi-AgEIcHlwaS5vcmc\\u{50,400}|pypi-AgENdGVzdC5weXBpLm9yZw\\u{50,400}",
+	 .yes = {"pypi-AgEIcHlwaS5vcmc%100u", "pypi-AgENdGVzdC5weXBpLm9yZw%90u"},
+	 .no = {"pypi-AgEIcHlwaS5vcmc", "pypi-server"}},
+	{"docker-token", "dckr_[po]at_\\u{27,32}", .yes = {"dckr_pat_%27u"}, .no = {"dckr_pat_%10u"}},
+	{"rubygems-key", "rubygems_\\x{48}", .yes = {"rubygems_%48x"}, .no = {"rubygems_integration"}},
+	{"crates-token", "cio[A-Za-z0-9]{32}", .entropy = 38, .yes = {"cio%32a"}, .no = {"ciorandom"}},
+	{"nuget-key", "oy2[a-z0-9]{43}", .entropy = 36, .yes = {"oy2%43l"}, .no = {"oy2%20l"}},
+	{"clojars-token", "CLOJARS_[a-z0-9]{60}", .yes = {"CLOJARS_%60l"}, .no = {"CLOJARS_USERNAME"}},
+	{"jfrog-key", "AKCp\\a{69}", .entropy = 38, .yes = {"AKCp%69a"}, .no = {"AKCp%20a"}},
+	{"circleci-token", "CCIPAT_\\a{22}_\\x{40}|CCIPRJ_\\a{22}_\\x{40}",
+	 .yes = {"CCIPAT_%22a_%40x", "CCIPRJ_%22a_%40x"}, .no = {"CCIPAT_%22a"}},
+	{"buildkite-token", "bkua_\\x{40}|bkaj_\\u{60,400}", .yes = {"bkua_%40x"}, .no = {"bkua_%10x"}},
+	{"sonar-token", "sq[upa]_\\x{40}", .yes = {"squ_%40x", "sqp_%40x"}, .no = {"squ_%39x"}},
+	{"sourcegraph-token", "sgp_\\x{40}|sgp_\\X{16}_\\x{40}", .yes = {"sgp_%40x", "sgp_%16x_%40x"},
+	 .no = {"sgp_%12x"}},
+	{"hugging-face-token", "hf_[A-Za-z]{34}|api_org_[A-Za-z]{34}", .entropy = 35,
+	 .yes = {"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"},
+	 .no = {"hf_tokenizer", "hf_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}},
+	{"terraform-token", "\\a{14}.atlasv1.\\u{60,70}", .yes = {"%14a.atlasv1.%67u"},
+	 .no = {"atlasv1.%67u"}},
+	{"pulumi-token", "pul-\\x{40}", .yes = {"pul-%40x"}, .no = {"pul-%12x"}},
+	{"doppler-token", "dp.pt.\\a{43}|dp.st.\\u{2,35}.\\a{40,44}|dp.ct.\\a{40,44}|dp.sa.\\a{40,44}",
+	 .yes = {"dp.pt.%43a", "dp.ct.%40a"}, .no = {"dp.pt.x"}},
+	{"vault-token", "hv[sbr].\\u{24,300}", .entropy = 35, .yes = {"hvs.%24u", "hvb.%150u"},
+	 .no = {"hvs.example"}},
+	{"age-secret-key", "AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}",
+	 .check = PF__CHECK_BECH32, .yes = {"AGE-SECRET-KEY-1%AGE"},
+	 .no = {"AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ"}},
+	{"postman-key", "PMAK-\\x{24}-\\x{34}", .yes = {"PMAK-%24x-%34x"}, .no = {"PMAK-%24x"}},
+	{"prefect-key", "pnu_\\a{36}", .entropy = 38, .yes = {"pnu_%36a"}, .no = {"pnu_%12a"}},
+	{"snyk-token", "snyk_\\u{3,8}.\\x{8}.\\u{20,200}", .yes = {"snyk_uat.%8x.%50u"}, .no = {"snyk_test"}},
+	{"linear-key", "lin_api_\\a{40}|lin_oauth_\\x{64}", .yes = {"lin_api_%40a"}, .no = {"lin_api_%8a"}},
+};
+const size_t pf__patterns_forge_count = sizeof(pf__patterns_forge) / sizeof(pf__patterns_forge[0]);
