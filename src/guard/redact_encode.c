@@ -154,7 +154,8 @@ static void add_numbers(struct work *w)
 		{"", 10, 1, PF__DECIMAL},    {"", 10, 3, PF__DECIMAL},	   {"chr", 10, 1, PF__DECIMAL},
 		{"", 8, 3, PF__OCTAL},	     {"0", 8, 3, PF__OCTAL},	   {"", 2, 8, PF__BINARY},
 		{"0b", 2, 8, PF__BINARY},    {"x00", 16, 2, PF__ENTITIES}, {"00", 16, 2, PF__UTF16},
-		{"", 2, 7, PF__BINARY},	     {"0o", 8, 3, PF__OCTAL}, {"0o", 8, 1, PF__OCTAL}, {"", 8, 1, PF__OCTAL},
+		{"", 2, 7, PF__BINARY},	     {"0o", 8, 3, PF__OCTAL},	   {"0o", 8, 1, PF__OCTAL},
+		{"", 8, 1, PF__OCTAL},
 	};
 	static const uint8_t digits_of[9][3] = {/* by size: hex, octal, decimal with od's zeros */
 						[2] = {4, 6, 1},

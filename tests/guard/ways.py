@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ways to print a secret with the tools of any system: $K is the secret, and each is a line of bash."""
 
-PY = "python3 -c "
-
 
 def py(code):
     return f"python3 -c 'import os,base64,binascii,codecs,gzip,zlib,bz2,lzma,json,urllib.parse as u,quopri,html;k=os.environ[\"K\"];{code}'"
@@ -112,4 +110,6 @@ WAYS = [
 ]
 
 # Any transform with a key, and what has no fixed form, cannot be found; docs/guard-output.md says so.
-MISSED = {"xor 0x2a", "aes", "morse", "base32 of gzip", "utf-7"}
+ARCHIVES = {"gzip", "gzip in base64", "gzip in hex", "bzip2", "bzip2 in base64", "xz", "xz in base64", "zlib in base64",
+            "gzip twice", "tar.gz"}
+MISSED = ARCHIVES | {"xor 0x2a", "aes", "morse", "base32 of gzip", "utf-7"}
