@@ -7,10 +7,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "guard/redact_stream.h"
 
 #define GUTTER_MAX 24u
@@ -101,17 +97,14 @@ static size_t line_end(const uint8_t *p, size_t n)
 {
 	size_t i = 0;
 
-#ifdef __SSE2__
-	const __m128i nl = _mm_set1_epi8('\n');
+	for (; i + 8 <= n; i += 8) {
+		uint64_t v;
 
-	for (; i + 16 <= n; i += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		int m = _mm_movemask_epi8(_mm_cmpeq_epi8(v, nl));
-
-		if (m)
-			return i + (unsigned)__builtin_ctz((unsigned)m);
+		memcpy(&v, p + i, 8);
+		v ^= 0x0A0A0A0A0A0A0A0Aull; /* a zero byte is what is looked for */
+		if ((v - 0x0101010101010101ull) & ~v & 0x8080808080808080ull)
+			break;
 	}
-#endif
 	while (i < n && p[i] != '\n')
 		i++;
 	return i;
