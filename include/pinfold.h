@@ -97,7 +97,7 @@ struct pf_exec_options {
 	int from_image;
 	const char *entrypoint;
 	/* A line for a shell in place of argv, which is then NULL: `sh -c LINE`, past an image's ENTRYPOINT.
-	 */
+	 * Where the policy judges it, and it needs nothing that only a shell does, no shell is started. */
 	const char *shell;
 	/* guard.command of the policy judges words and lines before they start; a refusal is cause "denied".
 	 * A person said yes to this one: what the policy would ask about runs; what it denies does not. */

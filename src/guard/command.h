@@ -68,9 +68,7 @@ struct pf_command_vector {
 	enum pf_command_then then; /* what stands between this vector and the next */
 };
 
-/* What `pinfold run --shell` needs to run a line without a shell: pipelines joined by && || ; from left to
- * right. Names for which pf_command_builtin() says true have no program that would do: the runner does them.
- */
+/* What a line does: pipelines joined by && || ; from left to right. */
 struct pf_command_plan {
 	struct pf_command_vector *vectors;
 	size_t vector_count;
@@ -82,7 +80,9 @@ struct pf_command_plan {
 /* 0; -ENOTSUP: not understood, err says what and why; -ENOMEM. line need not be terminated. */
 int pf_command_parse(const char *line, size_t n, struct pf_command_plan *out, struct pf_error *err);
 void pf_command_plan_free(struct pf_command_plan *plan);
-bool pf_command_builtin(const char *name);
+/* The line as init runs it without a shell: tokens of PF_OP_LINE (proto/msg.h), to be freed by the caller. 0;
+ * -ENOTSUP: a shell must run it, since it expands something, or does what only a shell does; -ENOMEM. */
+int pf_command_tokens(const struct pf_command_plan *plan, struct pf_list *out);
 
 /* --- the policy --- */
 

@@ -447,14 +447,3 @@ void pf_command_plan_free(struct pf_command_plan *plan)
 	pf__arena_free(plan->arena);
 	*plan = (struct pf_command_plan){0};
 }
-
-bool pf_command_builtin(const char *name)
-{
-	static const char *const names[] = {"cd", "command", "exit", "time", "type", ":"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(names[i], name) == 0)
-			return true;
-	}
-	return false;
-}

@@ -9,6 +9,7 @@
  *   relay.c     bytes between a command's pipes or terminal and the protocol's streams
  *   launcher.c  the confined child that waits and becomes the command
  *   tries.c     what the launcher tries and finds out for the receipt
+ *   line.c      a command line that was understood, run without a shell
  *   fileop.c    file operations that run in a launcher instead of a command
  */
 #ifndef PF_INIT_INIT_H
@@ -125,6 +126,12 @@ enum launcher_word {
 
 /* tries.c */
 void in__tries(const struct init *in, struct pf_msg_ready *out);
+
+/* 0 never: the errno of the first refusal that counts. As a shell looks a command up, in env's PATH. */
+int in__exec_command(char **argv, char **env);
+
+/* line.c: tokens of PF_OP_LINE; NULL ends them */
+void in__line_run(char **tokens, char **env, const char *cwd) __attribute__((noreturn));
 
 /* fileop.c: the exit code: 0 or an errno */
 int in__fileop(uint8_t op, const char *path);

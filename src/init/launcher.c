@@ -352,7 +352,7 @@ static int exec_in_path(const char *name, char *const *argv, char *const *env)
 }
 
 /* A script without #! is run by sh, as execvp(3) and every shell do. */
-static int exec_command(char **argv, char **env)
+int in__exec_command(char **argv, char **env)
 {
 	int code = exec_in_path(argv[0], argv, env);
 	size_t n = 0, i;
@@ -389,13 +389,17 @@ static void become(const struct launch *l, struct pf_msg_start *m)
 		fail(l->ctl, EXDEV, PF_STEP_CWD, NULL);
 	if ((code = place_streams(l)) < 0)
 		fail(l->ctl, -code, PF_STEP_SETUP, NULL);
+	if (m->op == PF_OP_LINE) {
+		close(l->ctl);
+		in__line_run(m->argv.strings, m->env.strings, m->cwd);
+	}
 	if (m->op != PF_OP_EXEC) {
 		close(l->ctl);
 		_exit(in__fileop(m->op, m->argv.count ? m->argv.strings[0] : ""));
 	}
 	if (m->argv.count == 0)
 		fail(l->ctl, EINVAL, PF_STEP_LOOKUP, NULL);
-	code = exec_command(m->argv.strings, m->env.strings);
+	code = in__exec_command(m->argv.strings, m->env.strings);
 	fail(l->ctl, code, code == ENOENT ? PF_STEP_LOOKUP : PF_STEP_EXEC, NULL);
 }
 

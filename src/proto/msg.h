@@ -103,7 +103,25 @@ enum pf_start_op {
 		5, /* stdout: u32 mode, u32 uid, u32 gid, u64 size, s64 mtime_ns; not following a last link */
 	PF_OP_MKDIR = 6,
 	PF_OP_REMOVE = 7, /* file, or tree */
+	PF_OP_LINE = 8,	  /* argv is a command line in tokens, each of which begins with its kind */
 };
+
+/* Tokens of PF_OP_LINE. Commands are separated by what joins them; each has at least one word. A redirection
+ * is its kind, a digit 0..2, and what is named: a path, a digit, or text of at most PF_LINE_TEXT_MAX bytes.
+ */
+#define PF_LINE_WORD	     'w'
+#define PF_LINE_ASSIGN	     'a' /* NAME=value, for this command */
+#define PF_LINE_READ	     '<'
+#define PF_LINE_WRITE	     '>'
+#define PF_LINE_APPEND	     '+'
+#define PF_LINE_DUP	     'd'
+#define PF_LINE_TEXT	     't'
+#define PF_LINE_PIPE	     '|'
+#define PF_LINE_AND	     '&'
+#define PF_LINE_OR	     '/'
+#define PF_LINE_SEQ	     ';'
+#define PF_LINE_COMMANDS_MAX 128u
+#define PF_LINE_TEXT_MAX     4000u /* less than a pipe of one page holds */
 
 #define PF_ARGS_MAX 65536u /* strings in argv or env */
 struct pf_msg_start {

@@ -100,7 +100,8 @@ int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned s
 
 /* --- START ------------------------------------------------------------------------------ */
 
-static int encode_start(struct pf_exec *e, const struct pf_exec_options *o, struct pf_error *err)
+static int encode_start(struct pf_exec *e, const struct pf_exec_options *o, const struct pf_list *line,
+			struct pf_error *err)
 {
 	const struct pf_sandbox *s = e->box;
 	struct pf_msg_start m = {
@@ -111,6 +112,10 @@ static int encode_start(struct pf_exec *e, const struct pf_exec_options *o, stru
 	m.argv.strings = (char **)(uintptr_t)o->argv;
 	while (o->argv[m.argv.count])
 		m.argv.count++;
+	if (line && line->count) {
+		m.op = PF_OP_LINE;
+		m.argv = (struct pf_strs){(uint32_t)line->count, line->items};
+	}
 	m.env = (struct pf_strs){(uint32_t)env.count, env.items};
 	m.cwd = (char *)(uintptr_t)pf__command_cwd(s, o);
 	e->cwd = strdup(m.cwd);
@@ -191,8 +196,8 @@ static bool another_runs(const struct pf_sandbox *s)
 	return false;
 }
 
-int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o, struct pf_exec **out,
-		      struct pf_error *err)
+static int start(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o,
+		 const struct pf_list *line, struct pf_exec **out, struct pf_error *err)
 {
 	struct pf_exec *e;
 	int r = 0;
@@ -210,7 +215,7 @@ int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_opt
 	e->wanted = true;
 	e->asked_ns = pf_now_ns();
 	take_options(e, o);
-	r = encode_start(e, o, err);
+	r = encode_start(e, o, line, err);
 	if (r == 0 && e->state == PF_EXEC_SPARE)
 		r = pf__exec_go(e, err);
 	/* from the second command on a session is likely: then one launcher waits ahead of need */
@@ -225,6 +230,12 @@ int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_opt
 	}
 	*out = e;
 	return 0;
+}
+
+int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_options *o, struct pf_exec **out,
+		      struct pf_error *err)
+{
+	return start(s, op, o, NULL, out, err);
 }
 
 /* One that only has a result to be told of: nothing of it was made. */
@@ -251,16 +262,18 @@ int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct 
 {
 	PF_AUTO_FREE const char **words = NULL;
 	struct pf_exec_options with = *o;
+	struct pf_list line = {0};
 	struct pf_guard guard;
 	int r = pf__command_words(s, o, &words, err);
 
 	if (r == 0)
-		r = pf__guard_judge(s, o, words, &guard, err);
+		r = pf__guard_judge(s, o, words, &guard, &line, err);
 	if (r < 0)
 		return r;
 	with.argv = words;
 	r = pf__guard_refuses(&guard, o) ? refused(s, out, err)
-					 : pf__exec_start_op(s, PF_OP_EXEC, &with, out, err);
+					 : start(s, PF_OP_EXEC, &with, &line, out, err);
+	pf_list_free(&line);
 	if (r < 0)
 		return r;
 	(*out)->result.guard = guard;

@@ -49,20 +49,26 @@ static int open_start(const struct pf_sandbox *s, const char *cwd)
 
 static int judge(struct pf_sandbox *s, const struct pf_exec_options *o,
 		 const struct pf_command_policy *policy, const char *line, struct pf_guard *out,
-		 struct pf_error *err)
+		 struct pf_list *tokens, struct pf_error *err)
 {
+	__attribute__((cleanup(pf_command_plan_free))) struct pf_command_plan plan = {0};
 	const char *cwd = pf__command_cwd(s, o);
 	PF_AUTO_CLOSE int dir = open_start(s, cwd);
 	struct pf_command_workspace workspace = {.dir_fd = dir, .at = cwd};
 	struct pf_command_places places;
+	int r;
 
 	pf_command_places_init(&places, &workspace);
-	return pf_command_judge(policy, dir < 0 ? NULL : &places, line, strlen(line), &out->verdict, NULL,
-				err);
+	r = pf_command_judge(policy, dir < 0 ? NULL : &places, line, strlen(line), &out->verdict, &plan, err);
+	if (r < 0 || !o->shell)
+		return r;
+	r = pf_command_tokens(&plan, tokens);
+	out->shell = r == -ENOTSUP;
+	return r == -ENOMEM ? pf_fail(err, r, "out of memory") : 0;
 }
 
 int pf__guard_judge(struct pf_sandbox *s, const struct pf_exec_options *o, const char *const *words,
-		    struct pf_guard *out, struct pf_error *err)
+		    struct pf_guard *out, struct pf_list *tokens, struct pf_error *err)
 {
 	PF_AUTO_BUF struct pf_buf line = {0};
 	struct pf_command_policy policy;
@@ -75,7 +81,7 @@ int pf__guard_judge(struct pf_sandbox *s, const struct pf_exec_options *o, const
 		return pf_fail(err, -ENOMEM, "out of memory");
 	r = pf_policy_command(s->policy, &policy, err);
 	if (r == 0)
-		r = judge(s, o, &policy, o->shell ? o->shell : line.data, out, err);
+		r = judge(s, o, &policy, o->shell ? o->shell : line.data, out, tokens, err);
 	out->judged = r == 0;
 	out->enforced = policy.mode == PF_GUARD_ENFORCE;
 	pf_command_policy_free(&policy);

@@ -75,6 +75,7 @@ int pf_sandbox_end_noted(struct pf_sandbox *s, char **changes_id, char **note, s
 /* What was judged before the command started. */
 struct pf_guard {
 	bool judged, enforced;
+	bool shell; /* a shell ran it, or would have; false: pinfold started the vectors itself */
 	struct pf_command_verdict verdict;
 };
 

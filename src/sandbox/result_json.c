@@ -169,6 +169,7 @@ static void write_guard(const struct pf_guard *g, struct pf_jsonw *w)
 	pf_jsonw_kbool(w, "would_allow", g->verdict.would_allow);
 	pf_jsonw_kstr(w, "rule", g->verdict.rule);
 	pf_jsonw_kstr(w, "reason", g->verdict.reason);
+	pf_jsonw_kbool(w, "shell", g->shell);
 	pf_jsonw_end(w, '}');
 	pf_jsonw_end(w, '}');
 }

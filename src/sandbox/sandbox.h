@@ -147,10 +147,10 @@ int pf__command_words(const struct pf_sandbox *s, const struct pf_exec_options *
 int pf__command_env(const struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_list *env);
 const char *pf__command_cwd(const struct pf_sandbox *s, const struct pf_exec_options *o);
 
-/* guard.c. words: what would be started. judge: 0 also where nothing is judged; refuse: e has its result then
- */
+/* guard.c. words: what would be started; tokens: what init runs in their place without a shell, empty where
+ * they hold. judge: 0 also where nothing is judged; refuse: e has its result then */
 int pf__guard_judge(struct pf_sandbox *s, const struct pf_exec_options *o, const char *const *words,
-		    struct pf_guard *out, struct pf_error *err);
+		    struct pf_guard *out, struct pf_list *tokens, struct pf_error *err);
 bool pf__guard_refuses(const struct pf_guard *g, const struct pf_exec_options *o);
 void pf__guard_refuse(struct pf_exec *e, const struct pf_exec_options *o, const char *const *words);
 

@@ -55,6 +55,31 @@ static void check_plan(const struct pf_command_plan *plan, size_t size)
 	CHECK(bytes <= size);
 }
 
+/* What init is given begins with its kind, and each command has a word that is no expansion. */
+static void check_tokens(const struct pf_command_plan *plan)
+{
+	struct pf_list tokens = {0};
+	size_t words = 0, commands = 1;
+
+	if (pf_command_tokens(plan, &tokens) < 0)
+		return;
+	for (size_t i = 0; i < tokens.count; i++) {
+		const char *t = tokens.items[i];
+
+		CHECK(*t && strchr("wa<>+dt|&/;", *t));
+		if (strchr("|&/;", *t)) {
+			CHECK(words && !t[1]);
+			words = 0;
+			commands++;
+		} else if (!strchr("wa", *t)) {
+			CHECK(t[1] >= '0' && t[1] <= '2' && strlen(t) <= PF_COMMAND_LINE_MAX);
+		}
+		words += *t == 'w';
+	}
+	CHECK(words && commands == plan->vector_count && !plan->compound);
+	pf_list_free(&tokens);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct pf_command_places places = {.resolve = everywhere, .expand = nothing};
@@ -70,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(pf_command_judge(&policy, &places, line, size, &v, &plan, &err) == 0);
 	CHECK(v.would_allow == (v.verdict == PF_VERDICT_ALLOW) && *v.rule && *v.reason);
 	if (plan.arena)
-		check_plan(&plan, size);
+		check_plan(&plan, size), check_tokens(&plan);
 	if (v.would_allow) {
 		CHECK(plan.arena && !memchr(line, '\0', size) && !memchr(line, '\r', size));
 	}

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "guard/command.h"
@@ -72,6 +73,53 @@ static void patterns_keep_what_was_quoted(void **state)
 	assert_string_equal(p.vectors[0].words[1].text, "**?[a[b-c]");
 	assert_string_equal(p.vectors[0].words[1].pattern, "\\**\\?\\[a[b-c]");
 	pf_command_plan_free(&p);
+}
+
+/* The line as init gets it, tokens joined by blanks; "" where a shell must run it. */
+static void assert_tokens(const char *line, const char *expected)
+{
+	struct pf_command_plan p = plan_of(line);
+	struct pf_list tokens = {0};
+	char all[512] = "";
+
+	if (pf_command_tokens(&p, &tokens) < 0)
+		assert_int_equal(tokens.count, 0);
+	for (size_t i = 0; i < tokens.count; i++)
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? " " : "", tokens.items[i]);
+	if (strcmp(all, expected) != 0)
+		fail_msg("%s: %s", line, all);
+	pf_list_free(&tokens);
+	pf_command_plan_free(&p);
+}
+
+static void init_runs_what_is_plain(void **state)
+{
+	(void)state;
+	assert_tokens("a 'b c' | d || e; f && g", "wa wb c | wd / we ; wf & wg");
+	assert_tokens("A=1 a <i 2>&1 >>o 2>e", "aA=1 wa <0i d21 +1o >2e");
+	assert_tokens("cat <<E\nx\nE", "wcat t0x\n");
+	assert_tokens("cd a && echo -n b", "wcd wa & wecho w-n wb");
+	assert_tokens("echo '$x' '*' > f", "wecho w$x w* >1f");
+	assert_tokens("exit 3; true; :; false", "wexit w3 ; wtrue ; w: ; wfalse");
+}
+
+static void the_rest_is_the_shell_s(void **state)
+{
+	static const char *const lines[] = {
+		"echo $x",    "ls *.c",	       "ls ~",	   "if a; then b; fi",
+		"test -f a",  "[ -f a ]",      "printf a", "echo 'a\\b'",
+		"echo -e a",  "echo -n -n a",  "cd",	   "cd -",
+		"cd a/..",    "cd a | b",      "x | cd a", "exit a",
+		"exit 256",   "exit 1 2",      "PATH=a b", "IFS=a b",
+		"X=1 echo a", ": > a",	       "true > a", "exec ls",
+		"eval ls",    "command -v ls", "time ls",  ". a",
+		"cd a > b",   "'' a",	       "A=$b c",   "kill 1",
+		"read x",     "umask 0",       "type ls",  "which ls",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_tokens(lines[i], "");
 }
 
 static void a_here_document_is_data(void **state)
@@ -144,6 +192,8 @@ int main(void)
 		cmocka_unit_test(every_rule_holds_its_examples),
 		cmocka_unit_test(a_plan_has_all_of_the_line),
 		cmocka_unit_test(patterns_keep_what_was_quoted),
+		cmocka_unit_test(init_runs_what_is_plain),
+		cmocka_unit_test(the_rest_is_the_shell_s),
 		cmocka_unit_test(a_here_document_is_data),
 		cmocka_unit_test(a_failure_leaves_the_plan),
 		cmocka_unit_test(what_the_session_wrote_is_said_so),
