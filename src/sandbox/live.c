@@ -120,12 +120,21 @@ static DIR *dir_of(int fd)
 
 /* --- the list ---------------------------------------------------------------- */
 
+/* One directory has many names, links and slashes being what they are. */
+static bool same_state(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return strcmp(a, b) == 0 ||
+	       (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
 static void fill_live(struct pf_live *l, const struct pf_dirs *d, const char *id, struct entry *e)
 {
 	memset(l, 0, sizeof(*l));
 	snprintf(l->id, sizeof(l->id), "%s", id);
 	l->alive = e->state != ENTRY_DEAD;
-	l->other = e->meta.state && strcmp(e->meta.state, d->state) != 0;
+	l->other = e->meta.state && !same_state(e->meta.state, d->state);
 	l->pid = e->meta.pid;
 	memcpy(l->started, e->meta.started, sizeof(l->started));
 	memcpy(l->tier, e->meta.tier, sizeof(l->tier));
@@ -234,7 +243,7 @@ static int sweep_scratch(const struct pf_dirs *d, const char *path)
  * removes what is left here. */
 static bool sweepable(const struct pf_dirs *d, struct pf_meta *m)
 {
-	if (!m->state || strcmp(m->state, d->state) == 0 || m->scratch.count == 0)
+	if (!m->state || m->scratch.count == 0 || same_state(m->state, d->state))
 		return true;
 	if (access(m->state, F_OK) == 0 || errno != ENOENT)
 		return false;

@@ -602,3 +602,13 @@ def test_a_helper_ends_with_us(images, fake, place, wait_for):
     wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in ids), "what mmdebstrap started to end")
     wait_for(lambda: images.ok("ls") and images.remains() == [], "the sweep")
     shutil.rmtree(images.dir)
+
+
+# --- build, as a user without sub-uids -----------------------------------------------------------
+
+
+def test_build_without_sub_uids(as_user, need_program):
+    need_program("mmdebstrap")
+    for words in (("build", "base"), ("build", "debian", "--name", "x")):
+        done = as_user("image", *words)
+        assert done.code == 125 and "usermod --add-subuids" in done.err, repr(done)

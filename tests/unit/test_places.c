@@ -187,6 +187,39 @@ static void test_scratch_elsewhere_is_refused(void **state)
 	assert_true(exists(f, "state/scratch/a/b"));
 }
 
+/* One run-time directory serves many state directories: root's, and those of tests. */
+static void test_another_state(void **state)
+{
+	struct fixture *f = *state;
+	char meta[512], link[160];
+	struct pf_live *list;
+	struct pf_sweep s;
+	size_t count;
+
+	make_dir(f, "state");
+	make_dir(f, "there/scratch/it");
+	snprintf(meta, sizeof(meta), "tier container\nstate %s/there\nscratch %s/there/scratch/it\n", f->root,
+		 f->root);
+	close(make_entry(f, "there1", meta));
+	snprintf(meta, sizeof(meta), "tier container\nstate %s/gone\nscratch %s/gone/scratch/it\n", f->root,
+		 f->root);
+	close(make_entry(f, "gone1", meta));
+	snprintf(link, sizeof(link), "%s/link", f->root);
+	assert_int_equal(symlink("state", link), 0);
+	snprintf(meta, sizeof(meta), "tier container\nstate %s//link/\n", f->root);
+	close(make_entry(f, "ours1", meta));
+	assert_int_equal(pf_live_list(&f->dirs, &list, &count, NULL), 0);
+	assert_int_equal(count, 3);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(list[i].other, strcmp(list[i].id, "ours1") != 0);
+	pf_live_free(list, count);
+	s = sweep(f); /* what lies in a directory that is there is for who works with it */
+	assert_int_equal(s.removed, 2);
+	assert_int_equal(s.remaining, 0);
+	assert_true(exists(f, "run/there1"));
+	assert_true(exists(f, "there/scratch/it"));
+}
+
 static void test_symlinks_are_not_followed(void **state)
 {
 	struct fixture *f = *state;
@@ -281,6 +314,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_being_made, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_scratch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_scratch_elsewhere_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_another_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_symlinks_are_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_runtime_is_ours_alone, setup, teardown),
 		cmocka_unit_test(test_meta_lines_cannot_be_added),
