@@ -17,7 +17,7 @@
  *	--long	    the same marks: --long  --long:  --long<  --long!x ...
  *	@rt*	    operands in their order, the last repeated with *: r read, w written (a new file), m moved
  *or changed, d removed, c a new directory, D directory, t text, n number, p printed text, g revision or path,
- *		    k target or NAME=value, x program of the workspace, e T E L G
+ *		    k target or NAME=value, x program of the workspace, e T E L G M X
  *		    words of a narrow kind (is_name()). Without @ there are none.
  */
 #ifndef PF_GUARD_COMMAND_JUDGE_H
@@ -43,6 +43,8 @@ enum pf__traits {
 	PF__ASK = 1u << 7,	   /* always ask, for `why` */
 	PF__DENY = 1u << 8,	   /* always deny, for `why` */
 	PF__WRITES = 1u << 9,	   /* leaves new names behind */
+	PF__COMPILES =
+		1u << 10, /* what it writes below a directory may be a program: it is no text of a line */
 };
 
 struct pf__tool {
@@ -133,6 +135,9 @@ PF__CHECK(pf__check_curl);
 PF__CHECK(pf__check_operand);
 PF__CHECK(pf__check_sub);
 PF__CHECK(pf__check_command);
+PF__CHECK(pf__check_jq);
+PF__CHECK(pf__check_cmake);
+PF__CHECK(pf__check_restore);
 
 bool pf__env_allowed(struct pf__judge *j, const char *assign, bool code);
 

@@ -314,7 +314,8 @@ static bool judge_names(struct pf__judge *j, const char *path, char role, bool p
 		return pf__ask(j, "%.60s belongs to git", path);
 	if (strchr("wm", role) && has_name(path, pattern, false, found))
 		return pf__ask(j, "%s is run or obeyed by tools on their own; it would be changed", found);
-	if (role == 'w' && where != PF_PATH_DIR && !plain_file_name(path))
+	if (role == 'w' && where != PF_PATH_DIR && !plain_file_name(path) &&
+	    !(j->tool && j->tool->traits & PF__COMPILES && strchr(path, '/')))
 		return pf__ask(j, "%.60s has no suffix: what is written could be a program or a build file",
 			       path);
 	if (role == 'd' && (strcmp(path, ".") == 0 || strcmp(path, "..") == 0 || strcmp(path, "*") == 0 ||

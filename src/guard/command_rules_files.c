@@ -43,7 +43,7 @@ static const struct pf__tool rules[] = {
 	 .no = "basename --x"},
 	{.name = "mkdir",
 	 .traits = PF__WRITES,
-	 .spec = "-pv -m# --parents --verbose @c*",
+	 .spec = "-pv -m{700|711|750|755|770|775|777} --parents --verbose @c*",
 	 .yes = "mkdir -p .claude/hooks\nmkdir build",
 	 .no = "mkdir ../x\nmkdir .git/x\nmkdir /tmp/x"},
 	{.name = "rmdir", .spec = "-pv @d*", .yes = "rmdir build", .no = "rmdir /"},
@@ -71,9 +71,10 @@ static const struct pf__tool rules[] = {
 	 .no = "touch pwn\nnice touch pwn\ntouch -r /etc/x a.txt\ntouch conftest.py\ntouch .git/x.y"},
 	{.name = "chmod",
 	 .traits = PF__WRITES,
-	 .spec = "-vcf @tm*",
-	 .yes = "chmod +x src/tool.py\nchmod 644 a.txt",
-	 .no = "chmod -R 777 /\nchmod +x /bin/sh\nchmod 777 ../x"},
+	 .spec = "-vcf @Mm*",
+	 .yes = "chmod +x src/tool.py\nchmod 644 a.txt\nchmod u=rw,go-w a.txt",
+	 .no = "chmod -R 777 /\nchmod +x /bin/sh\nchmod 777 ../x\nchmod 4755 a.txt\nchmod u+s a.txt\nchmod "
+	       "02755 a.txt"},
 	{.name = "tar",
 	 .traits = PF__UNPACKS | PF__WRITES,
 	 .spec = "-ctxvzjJahk -f> -C/ --file> --directory/ --list --extract --create --verbose --gzip "

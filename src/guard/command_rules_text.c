@@ -125,8 +125,11 @@ static const struct pf__tool rules[] = {
 	 .spec = "-rcsenSRaMCj --raw-output --compact-output --slurp --null-input --sort-keys --arg!r "
 		 "--argjson!r --tab --exit-status --raw-input --rawfile!r --slurpfile!r -f!r --from-file!r "
 		 "-L!x @tr*",
-	 .yes = "jq .name package.json\njq -r .a",
-	 .no = "jq -n --rawfile a /etc/shadow '$a'\njq -L x .\njq env /etc/x"},
+	 .check = pf__check_jq,
+	 .yes = "jq .name package.json\njq -r .a\njq .env.name a.json",
+	 .no = "jq -n --rawfile a /etc/shadow '$a'\njq -L x .\njq env /etc/x\njq -n env\njq -n "
+	       "'[$ENV.PATH]'\njq "
+	       "'include \"x\"; .'"},
 	{.name = "xxd",
 	 .spec = "-buiEep -l# -s# -c# -g# -r!w @r",
 	 .yes = "xxd build/app",

@@ -310,6 +310,13 @@ static bool is_name(char role, const char *s)
 		return is_public_variable(s);
 	if (role == 'L') /* lsof -i :8080 */
 		return *s == ':' && s[1 + strspn(s + 1, "0123456789")] == '\0';
+	if (role == 'M') { /* a mode without set-id and sticky bits: those outlive an apply */
+		size_t digits = strspn(s, "01234567");
+
+		return s[digits] ? s[strspn(s, "ugoa+-=rwxX,")] == '\0' : digits && digits <= 3;
+	}
+	if (role == 'X') /* one package here */
+		return strncmp(s, "./", 2) == 0 && !strstr(s, "..") && !strpbrk(s, "@~$;|&");
 	if (role == 'G') /* packages of this module */
 		return !strpbrk(s, "@~$;|&") && !strstr(s, "../") && *s != '/';
 	for (; isalnum((unsigned char)*s) || (*s && strchr("_.-", *s)); s++)
@@ -329,7 +336,7 @@ static bool judge_operand(struct pf__judge *j, const struct pf_command_word *w, 
 		return false;
 	if (role == 'n')
 		return is_number(w->text) || pf__ask(j, "%.60s is no number", w->text);
-	if (strchr("TELGe", role))
+	if (strchr("TELGMXe", role))
 		return is_name(role, w->text) || pf__ask(j, "no rule knows the operand %.60s", w->text);
 	if (role == 'p')
 		return pf__printed(j, w->text);

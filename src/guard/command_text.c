@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/cleanup.h"
 #include "base/str.h"
 #include "guard/command_judge.h"
 
@@ -272,6 +273,26 @@ PF__CHECK(pf__check_rm)
 		if (strcmp(t, "/") == 0 || strcmp(t, "/*") == 0 || strcmp(t, "~") == 0 ||
 		    strcmp(t, "--no-preserve-root") == 0)
 			return pf__refuse(j, PF_VERDICT_DENY, "rm of everything");
+	}
+	return pf__judge_spec(j, tool, v);
+}
+
+/* A program of jq's can print the whole environment, and load modules from directories of its own choice. */
+PF__CHECK(pf__check_jq)
+{
+	static const char *const words[] = {"env", "$ENV", "import", "include"};
+
+	for (size_t i = 1; i < v->n; i++) {
+		const char *text = v->words[i].text;
+
+		for (size_t k = 0; k < PF_ARRAY_SIZE(words); k++) {
+			size_t n = strlen(words[k]);
+
+			for (const char *p = strstr(text, words[k]); p; p = strstr(p + 1, words[k]))
+				if (!isalnum((unsigned char)p[n]) && p[n] != '_' &&
+				    (p == text || !(isalnum((unsigned char)p[-1]) || strchr("._", p[-1]))))
+					return pf__ask(j, "%s in a program of jq's", words[k]);
+		}
 	}
 	return pf__judge_spec(j, tool, v);
 }

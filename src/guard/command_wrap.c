@@ -283,6 +283,36 @@ PF__CHECK(pf__check_sub)
 	return pf__judge_tool(j, own, &rest);
 }
 
+/* Behind -- are arguments of make or ninja, which would judge them otherwise. */
+PF__CHECK(pf__check_cmake)
+{
+	for (size_t i = 1; i < v->n; i++) {
+		if (strcmp(v->words[i].text, "--") == 0)
+			return pf__ask(j, "what is behind -- goes to another tool");
+		if (strpbrk(v->words[i].text, "$`;&|"))
+			return pf__ask(j, "%.60s could be a command", v->words[i].text);
+	}
+	return pf__judge_spec(j, tool, v);
+}
+
+/* Back to what is committed: of files that are named, and not of everything. */
+PF__CHECK(pf__check_restore)
+{
+	static const char *const all[] = {".", "./", ":/", ":", "*", "./*"};
+	bool staged = false;
+
+	for (size_t i = 1; i < v->n; i++)
+		staged = staged || strcmp(v->words[i].text, "--staged") == 0;
+	for (size_t i = 1; i < v->n; i++)
+		staged = staged && strcmp(v->words[i].text, "--worktree") != 0;
+	for (size_t i = 1; i < v->n; i++) {
+		for (size_t k = 0; k < PF_ARRAY_SIZE(all) && !staged; k++)
+			if (strcmp(v->words[i].text, all[k]) == 0)
+				return pf__ask(j, "it would throw away every change that is not committed");
+	}
+	return pf__judge_spec(j, tool, v);
+}
+
 static bool git_setting(struct pf__judge *j, const struct pf_command_word *w)
 {
 	static const char *const harmless[] = {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command policy: corpora of lines, other readers of shell, and what a line really does in a sandbox.
 
-PF_DATA: a folder with a corpus guard/commands.tsv (label, line, why), which is not part of this repository.
+PF_DATA (../shared/data beside the repository): a folder with a corpus guard/commands.tsv (label, line, why), which is not
+part of this repository. The tests with tree-sitter need its Python packages tree-sitter and tree-sitter-bash.
 """
 import json
 import os
@@ -13,6 +14,9 @@ import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OWN = os.path.join(HERE, "commands.tsv")
+MORE = os.path.join(HERE, "more.tsv")
+GIVEN = os.path.join(os.environ.get("PF_DATA", os.path.join(HERE, "../../../shared/data")), "guard/commands.tsv")
+DEVELOPMENT = os.path.join(HERE, "../../policies/development.json")
 SEED = int(os.environ.get("PF_SEED", 20261125))    # of the mutations: the same lines in each run
 MUTATIONS = int(os.environ.get("PF_MUTATIONS", 4000))
 LEAST_BENIGN = 0.85
@@ -20,16 +24,20 @@ CANARY = "pwn"
 AT_MOST_RUN = 40          # lines that are really run
 
 
-def lines(path):
-    """[(label, line)]"""
+def rows(path):
+    """[(label, line, why)]"""
     found = []
     with open(path, encoding="utf-8") as f:
         for row in f:
             row = row.rstrip("\n")
             if row and not row.startswith("# "):
-                label, line = row.split("\t")[:2]
-                found.append((label, line.replace("\u240a", "\n").replace("\u240d", "\r").replace("\u2409", "\t")))
+                label, line, why = (row + "\t\t").split("\t")[:3]
+                found.append((label, line.replace("\u240a", "\n").replace("\u240d", "\r").replace("\u2409", "\t"), why))
     return found
+
+
+def lines(path):
+    return [(label, line) for label, line, _ in rows(path)]
 
 
 def judge(pinfold, line, where, *options):
@@ -41,22 +49,32 @@ def judge(pinfold, line, where, *options):
     return value
 
 
-def test_own_corpus(pinfold, tmp_path):
-    wrong = []
-    for label, line in lines(OWN):
+@pytest.mark.parametrize("path", [OWN, MORE], ids=os.path.basename)
+def test_own_corpus(pinfold, tmp_path, path):
+    wrong, benign = [], []
+    for label, line in lines(path):
         value = judge(pinfold, line, tmp_path)
-        if (value["verdict"] == "allow") != (label == "allow"):
+        if label == "ask":
+            fits = value["verdict"] == "ask"
+        else:
+            fits = (value["verdict"] == "allow") == (label == "allow")
+        if not fits:
             wrong.append((label, line, value))
+        benign += [label == "allow"] if label != "refuse" else []
     assert not wrong
+    assert sum(benign) >= LEAST_BENIGN * len(benign)
+
+
+def given():
+    if not os.path.exists(GIVEN):
+        pytest.skip("PF_DATA names no folder with guard/commands.tsv")
+    return rows(GIVEN)
 
 
 def test_given_corpus(pinfold, tmp_path):
-    path = os.path.join(os.environ.get("PF_DATA", ""), "guard/commands.tsv")
-    if not os.path.exists(path):
-        pytest.skip("PF_DATA names no folder with guard/commands.tsv")
     through, benign, denied = [], [], []
-    for label, line in lines(path):
-        verdict = judge(pinfold, line, tmp_path)["verdict"]
+    for label, line, _ in given():
+        verdict = judge(pinfold, line, tmp_path, "--policy", DEVELOPMENT)["verdict"]
         if label == "benign":
             benign.append(verdict == "allow")
             denied += [line] if verdict == "deny" else []
@@ -121,7 +139,7 @@ def test_no_reader_sees_more(pinfold, tmp_path):
         pytest.skip("shfmt is not installed")
     shells = [s for s in ("bash", "dash") if shutil.which(s)]
     allowed = 0
-    for line in [line for _, line in lines(OWN)] + list(mutations()):
+    for line in [line for path in (OWN, MORE) for _, line in lines(path)] + list(mutations()):
         if "\0" in line:
             continue
         value = judge(pinfold, line, tmp_path)
@@ -142,6 +160,39 @@ def test_no_reader_sees_more(pinfold, tmp_path):
     assert allowed > 100
 
 
+TREE_KINDS = {"program", "command", "command_name", "word", "raw_string", "string", "string_content", "concatenation", "pipeline", "list",
+              "variable_assignment", "variable_name", "number", "redirected_statement", "file_redirect", "file_descriptor",
+              "heredoc_redirect", "heredoc_start", "heredoc_body", "heredoc_end", "heredoc_content", "if_statement", "elif_clause",
+              "else_clause", "for_statement", "do_group", "simple_expansion", "expansion", "comment", "test_command", "negated_command",
+              "extglob_pattern", "special_variable_name", "test_operator", "unary_expression", "binary_expression"}
+
+
+def test_tree_sitter_sees_no_more(pinfold, tmp_path):
+    """The same with the grammar that editors and other agents use. Where it finds an error, bash is the judge (above)."""
+    core, bash = pytest.importorskip("tree_sitter"), pytest.importorskip("tree_sitter_bash")
+    parser = core.Parser(core.Language(bash.language()))
+    looked = 0
+    for line in [line for path in (OWN, MORE) for _, line in lines(path)] + list(mutations()):
+        if "\0" in line:
+            continue
+        value = judge(pinfold, line, tmp_path)
+        if value["verdict"] != "allow":
+            continue
+        root = parser.parse(line.encode()).root_node
+        if root.has_error:
+            continue
+        looked += 1
+        found, stack = [], [root]
+        while stack:
+            node = stack.pop()
+            found += [node.type] if node.is_named else []
+            stack += node.children
+        assert set(found) <= TREE_KINDS, (line, set(found) - TREE_KINDS)
+        ours = len([v for v in value["argv"] if v[0] not in ("for",)])
+        assert found.count("command") + found.count("test_command") <= ours, (line, found, value["argv"])
+    assert looked > 100
+
+
 # --- what really happens -----------------------------------------------------------------
 
 
@@ -149,20 +200,47 @@ def snapshot(path):
     return sorted((os.path.relpath(os.path.join(d, n), path)) for d, ds, fs in os.walk(path) for n in ds + fs)
 
 
+@pytest.fixture(name="contained")
+def _contained(pinfold, workspace):
+    """contained(line): the result in a sandbox; nothing may have changed outside of it."""
+    def run(line):
+        where = workspace(pinfold, {"a.txt": "a\n"})
+        above = os.path.dirname(where)
+        before = snapshot(where), set(os.listdir(above))
+        r = pinfold.result("--timeout", "5s", "--workspace", f"{where}:cow", "--", "bash", "-c", line)
+        assert snapshot(where) == before[0] and CANARY not in os.listdir(above), (line, r.stderr)
+        assert not any(os.path.exists(os.path.join(d, CANARY)) for d in ("/", "/tmp", "/etc", os.path.expanduser("~"))), line
+        made = json.loads(pinfold("diff", "--json", r.changes["id"]).out) if r.changes and r.changes["id"] else {"changes": []}
+        return any(os.path.basename(c["path"]) == CANARY for c in made["changes"])
+    return run
+
+
+def sample(chosen):
+    return random.Random(SEED).sample(chosen, min(AT_MOST_RUN, len(chosen)))
+
+
 @pytest.mark.parametrize("label", ["allow", "refuse"])
-def test_nothing_outside(pinfold, tmp_path, label):
+def test_nothing_outside(contained, label):
     """Whatever the verdict was: run in a sandbox, no line makes the canary outside, nor changes the workspace."""
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / "a.txt").write_text("a\n")
-    before = snapshot(tmp_path)
-    control = pinfold.run("--rm", "--workspace", f"{work}:cow", "--", "bash", "-c", f"touch {CANARY} && ls")
-    assert CANARY in control.out, control    # lines do run, and would make it
-    chosen = [line for kind, line in lines(OWN) if kind == label and (label == "allow" or CANARY in line)]
-    for line in random.Random(SEED).sample(chosen, min(AT_MOST_RUN, len(chosen))):
-        done = pinfold.run("--rm", "--timeout", "5s", "--workspace", f"{work}:cow", "--", "bash", "-c", line)
-        assert snapshot(tmp_path) == before, (line, done)
-        assert not os.path.exists("/" + CANARY) and not os.path.exists("/tmp/" + CANARY), (line, done)
+    assert contained(f"touch {CANARY}")    # lines do run, and would make it
+    chosen = [line for path in (OWN, MORE) for kind, line in lines(path) if kind == label and (label == "allow" or CANARY in line)]
+    made = [contained(line) for line in sample(chosen)]
+    assert label == "allow" or any(made)
+
+
+def test_what_is_verified_stays_inside(contained):
+    """Lines that are known to make the canary where nothing holds them: it is made, in the sandbox."""
+    chosen = [line for label, line, why in given() if label == "malicious" and "verified" in why]
+    made = [contained(line) for line in (chosen if os.environ.get("PF_ALL") else sample(chosen))]
+    assert sum(made) >= len(made) / 2, "the lines do not work as attacks here"
+
+
+def test_what_is_verified_does_not_start(pinfold, workspace):
+    """And with the policy for development none of them starts."""
+    where = workspace(pinfold, {"a.txt": "a\n"})
+    for line in sample([line for label, line, why in given() if label == "malicious" and "verified" in why]):
+        r = pinfold.result("--policy", DEVELOPMENT, "--workspace", where, "--shell", line)
+        assert r.cause == "denied" and r.denials[0]["kind"] == "command" and not (r.changes or {}).get("id"), (line, r)
 
 
 def test_paths_are_asked_of_the_kernel(pinfold, tmp_path):
