@@ -55,6 +55,10 @@ DYN_CFLAGS := $(BASE_CFLAGS) -fPIE -fstack-clash-protection -fcf-protection -D_F
 IMAGE_LIBS := -larchive -lz -lcrypto
 DYN_LINK = $(CC) -pie -Wl,-z,relro,-z,now,-z,noexecstack -o $@ $(filter %.o %.a,$^) $(IMAGE_LIBS)
 HOST_IMAGE_LINK = $(HOST_LINK) $(IMAGE_LIBS)
+# So does pinfold-guard, the prompt classifier.
+PROMPT_LIBS := -lutf8proc -lm
+DYN_PROMPT_LINK = $(CC) -pie -Wl,-z,relro,-z,now,-z,noexecstack -o $@ $(filter %.o %.a,$^) $(PROMPT_LIBS)
+HOST_PROMPT_LINK = $(HOST_LINK) $(PROMPT_LIBS)
 FUZZ_CC := clang
 FUZZ_CFLAGS := $(BASE_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 
@@ -84,16 +88,24 @@ SRC_IMPORT    := $(sort $(wildcard src/image/import/*.c))
 SRC_TOOL      := $(sort $(wildcard src/image/tool/*.c)) $(filter src/image/names.c src/image/store%.c,$(SRC_IMAGE)) \
 	$(addprefix src/sandbox/,live.c meta.c places.c) $(addprefix src/cli/,args.c complete.c out.c)
 
+# pinfold-guard. Its encoder is compiled once a processor; contraction would make the paths' results differ.
+SRC_PROMPT    := $(filter-out src/guard/prompt/main.c,$(sort $(wildcard src/guard/prompt/*.c)))
+SRC_PROMPT_TOOL := $(addprefix src/cli/,args.c guard_prompt_opts.c out.c)
+PROMPT_OBJS   := $(O)/obj/%/guard/prompt/
+$(PROMPT_OBJS)encoder_scalar.o $(PROMPT_OBJS)encoder_avx2.o $(PROMPT_OBJS)encoder_vnni.o: FILE_CFLAGS = -O3 -ffp-contract=off -fno-trapping-math -fno-math-errno $(CPU_CFLAGS)
+$(PROMPT_OBJS)encoder_avx2.o: CPU_CFLAGS := -mavx2
+$(PROMPT_OBJS)encoder_vnni.o: CPU_CFLAGS := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+
 GEN := $(O)/gen/syscall_filter.h $(O)/gen/redact_tables.h
 
 .PHONY: all
-all: $(O)/pinfold $(addprefix $(O)/libexec/pinfold/,pinfold-init pinfold-egress pinfold-image) $(O)/libpinfold.a
+all: $(O)/pinfold $(addprefix $(O)/libexec/pinfold/,pinfold-init pinfold-egress pinfold-image pinfold-guard) $(O)/share/pinfold/guard-prompt.bin $(O)/libpinfold.a
 
 # --- flavours: musl (ships), dyn (ships: pinfold-image), break (musl, test builds with PF_BREAK), trap (musl, UBSan), host (glibc, ASan), fuzz
 # 1: flavour  2: compiler  3: flags
 define flavour
 $(O)/obj/$(1)/%.o: src/%.c | $(GEN)
-	$$(call say,CC,$$@)mkdir -p $$(@D) && $(2) $(3) -MMD -MP -c -o $$@ $$<
+	$$(call say,CC,$$@)mkdir -p $$(@D) && $(2) $(3) $$(FILE_CFLAGS) -MMD -MP -c -o $$@ $$<
 $(O)/obj/$(1)/libpinfold.a: $(SRC_LIB:src/%.c=$(O)/obj/$(1)/%.o)
 	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
 $(O)/obj/$(1)/libinner.a: $(SRC_INNER:src/%.c=$(O)/obj/$(1)/%.o)
@@ -101,6 +113,8 @@ $(O)/obj/$(1)/libinner.a: $(SRC_INNER:src/%.c=$(O)/obj/$(1)/%.o)
 $(O)/obj/$(1)/liberofs.a: $(SRC_EROFS:src/%.c=$(O)/obj/$(1)/%.o)
 	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
 $(O)/obj/$(1)/libimport.a: $(SRC_IMPORT:src/%.c=$(O)/obj/$(1)/%.o)
+	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
+$(O)/obj/$(1)/libprompt.a: $(SRC_PROMPT:src/%.c=$(O)/obj/$(1)/%.o)
 	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
 endef
 $(eval $(call flavour,musl,$$(CC),$$(MUSL_CFLAGS)))
@@ -140,10 +154,19 @@ $(1)/libexec/pinfold/pinfold-image: $(SRC_TOOL:src/%.c=$(O)/obj/$(2)/%.o) $(O)/o
 		$(O)/obj/$(2)/libinner.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
 endef
+# As above. The weights stand where the program looks for them: two folders above it, in share.
+define guard_program
+$(1)/libexec/pinfold/pinfold-guard: $(O)/obj/$(2)/guard/prompt/main.o $(SRC_PROMPT_TOOL:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libprompt.a \
+		$(O)/obj/$(2)/libinner.a
+	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
+$(1)/share/pinfold/guard-prompt.bin: share/guard-prompt.bin
+	$$(call say,COPY,$$@)mkdir -p $$(@D) && ln -f $$< $$@ 2>/dev/null || cp $$< $$@
+endef
 SHIPPED := $(if $(SAN),$(if $(filter asan,$(SAN)),host,trap),musl)
 SHIPPED_LINK := $(if $(filter asan,$(SAN)),HOST_LINK,MUSL_LINK)
 $(eval $(call programs,$(O),$(SHIPPED),$(SHIPPED_LINK)))
 $(eval $(call image_program,$(O),$(if $(SAN),host,dyn),$(if $(SAN),HOST_IMAGE_LINK,DYN_LINK)))
+$(eval $(call guard_program,$(O),$(if $(SAN),host,dyn),$(if $(SAN),HOST_PROMPT_LINK,DYN_PROMPT_LINK)))
 $(O)/libpinfold.a: $(O)/obj/$(SHIPPED)/libpinfold.a
 	$(call say,COPY,$@)cp $< $@
 
@@ -153,18 +176,22 @@ $(eval $(call programs,$(O)/ubsan,trap,MUSL_LINK))
 $(eval $(call programs,$(O)/asan,host,HOST_LINK))
 $(eval $(call image_program,$(O)/break,dyn,DYN_LINK))
 $(foreach dir,ubsan asan,$(eval $(call image_program,$(O)/$(dir),host,HOST_IMAGE_LINK)))
+$(eval $(call guard_program,$(O)/break,dyn,DYN_PROMPT_LINK))
+$(foreach dir,ubsan asan,$(eval $(call guard_program,$(O)/$(dir),host,HOST_PROMPT_LINK)))
 
 # --- unit tests ------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(O)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
-$(O)/unit/%: tests/unit/%.c $(addprefix $(O)/obj/host/,libimport.a liberofs.a libpinfold.a) | $(GEN)
+$(O)/unit/%: tests/unit/%.c $(addprefix $(O)/obj/host/,libimport.a liberofs.a libprompt.a libpinfold.a) | $(GEN)
 	$(call say,UNIT,$@)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(filter %.a,$^) -lcmocka $(UNIT_LIBS)
 $(O)/unit/test_seccomp: UNIT_LIBS := -lseccomp
 $(O)/unit/test_import%: UNIT_LIBS := $(IMAGE_LIBS)
+$(O)/unit/test_prompt%: UNIT_LIBS := $(PROMPT_LIBS)
 
 FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-$(O)/fuzz/%: tests/fuzz/%.c $(addprefix $(O)/obj/fuzz/,libimport.a liberofs.a libpinfold.a) | $(GEN)
+$(O)/fuzz/%: tests/fuzz/%.c $(addprefix $(O)/obj/fuzz/,libimport.a liberofs.a libprompt.a libpinfold.a) | $(GEN)
 	$(call say,FUZZ,$@)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -MF $@.d -o $@ $< $(filter %.a,$^) $(FUZZ_LIBS)
 $(O)/fuzz/fuzz_oci $(O)/fuzz/fuzz_layer: FUZZ_LIBS := $(IMAGE_LIBS)
+$(O)/fuzz/fuzz_prompt%: FUZZ_LIBS := $(PROMPT_LIBS)
 
 -include $(shell find $(O)/obj $(O)/unit $(O)/fuzz -name '*.d' 2>/dev/null)
 

@@ -203,7 +203,7 @@ def _user(_place, _me):
         pytest.skip("setpriv is not there, so nobody else can be tested")
     # The sources may lie where only root can look.
     bin_dir = os.path.join(_place, "bin")
-    for part in ("pinfold", "libexec", "break", "asan", "ubsan"):
+    for part in ("pinfold", "libexec", "share", "break", "asan", "ubsan"):
         source = os.path.join(BUILD, part)
         if os.path.isdir(source):
             shutil.copytree(source, os.path.join(bin_dir, part), dirs_exist_ok=True)

@@ -32,11 +32,11 @@ run: $(O)/.deps-run
 	$(AGAIN) all
 	@PF_BUILD=$(abspath $(O)) tools/demo.sh
 
-BREAK_PROGRAMS := $(O)/break/pinfold $(addprefix $(O)/break/libexec/pinfold/,pinfold-init pinfold-egress pinfold-image)
+BREAK_PROGRAMS := $(O)/break/pinfold $(addprefix $(O)/break/libexec/pinfold/,pinfold-init pinfold-egress pinfold-image pinfold-guard) $(O)/break/share/pinfold/guard-prompt.bin
 
 # The shipped programs under sanitizers and a program of the public API beside each (tests/san). What tests/tier needs,
 # so that make test-all can run that suite over them too.
-SAN_PROGRAMS := $(foreach s,asan ubsan,$(addprefix $(O)/$(s)/,pinfold libexec/pinfold/pinfold-init libexec/pinfold/pinfold-egress libexec/pinfold/pinfold-image session))
+SAN_PROGRAMS := $(foreach s,asan ubsan,$(addprefix $(O)/$(s)/,pinfold libexec/pinfold/pinfold-init libexec/pinfold/pinfold-egress libexec/pinfold/pinfold-image libexec/pinfold/pinfold-guard share/pinfold/guard-prompt.bin session))
 SAN_TIER_PROGRAMS := $(foreach s,asan ubsan,$(patsubst tests/tier/%.c,$(O)/$(s)/tier/%,$(wildcard tests/tier/*.c)))
 # 1: directory  2: flavour  3: flags  4: how to link
 define san_programs
@@ -142,6 +142,8 @@ install: all
 	$(O)/pinfold completion bash > $(SHARE)/bash-completion/completions/pinfold
 	$(O)/pinfold completion zsh > $(ZSH_COMPLETIONS)/_pinfold
 	chmod 644 $(SHARE)/bash-completion/completions/pinfold $(ZSH_COMPLETIONS)/_pinfold
+	$(INSTALL) -D -m 644 share/guard-prompt.bin $(SHARE)/pinfold/guard-prompt.bin
+	$(INSTALL) -D -m 644 share/guard-prompt.LICENSES $(SHARE)/doc/pinfold/guard-prompt.LICENSES
 	for policy in $(wildcard policies/*.json); do \
 		$(INSTALL) -D -m 644 $$policy $(SHARE)/pinfold/$$policy || exit 1; done
 	for doc in LICENSE $(wildcard README.md SECURITY.md) $(wildcard docs/*); do \

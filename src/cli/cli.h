@@ -49,7 +49,10 @@ extern const struct pf_verb pf_verb_run, pf_verb_ls, pf_verb_diff, pf_verb_apply
 		NULL, 0, PF_OPT_FLAG, NULL, NULL                                                             \
 	}
 
-int pf_cli_image_complete(char **words);  /* by its program, which knows its verbs */
+int pf_cli_image_complete(char **words); /* by its program, which knows its verbs */
+/* Become libexec's program, with these words behind its name. Returns only on failure: PF_EXIT_ERROR, said.
+ * libraries: named where they are missing. */
+int pf_cli_become(const char *program, const char *libraries, char *const *words, size_t count);
 int pf_cli_image_help(const char *verb);  /* of "pinfold image VERB", by its program */
 int pf_cli_help(const struct pf_verb *v); /* to stdout; 0 */
 int pf_cli_misuse(const struct pf_verb *v, const struct pf_error *err);	     /* to stderr; PF_EXIT_ERROR */

@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "cli/guard.h"
 
-static const struct pf_verb *const parts[] = {&pf_guard_command, &pf_guard_output, NULL};
+static const struct pf_verb *const parts[] = {&pf_guard_command, &pf_guard_output, &pf_guard_prompt, NULL};
 
 static const struct pf_opt opts[] = {
 	PF_OPT_HELP,
@@ -26,15 +26,16 @@ static int guard_main(char **argv)
 	if (argv[0])
 		pf_fail(&err, -EINVAL, "guard has no \"%.40s\"", argv[0]);
 	else
-		pf_fail(&err, -EINVAL, "which part of the guard: command or output?");
+		pf_fail(&err, -EINVAL, "which part of the guard: command, output or prompt?");
 	return pf_cli_misuse(&pf_verb_guard, &err);
 }
 
 const struct pf_verb pf_verb_guard = {
 	.name = "guard",
-	.summary = "judge command lines, take secrets out of output",
+	.summary = "judge command lines and texts, take secrets out of output",
 	.usage = "guard command [--json] [--policy FILE] [--workspace DIR] -- 'LINE'\n"
-		 "guard output [--secret NAME=@FILE|env:VAR] [--audit] [--counts]\n",
+		 "guard output [--secret NAME=@FILE|env:VAR] [--audit] [--counts]\n"
+		 "guard prompt [--source user|tool] [--json] [--stream] [FILE|-]\n",
 	.text = "The guard is a signal and a seat belt. What holds is the boundary.\n",
 	.opts = opts,
 	.main = guard_main,

@@ -4,10 +4,7 @@
  * libraries that would be part of the start of every run.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
@@ -19,27 +16,7 @@ static const struct pf_opt opts[] = {
 
 static int become(char *const *words, size_t count)
 {
-	PF_AUTO_FREE char **argv = calloc(count + 2, sizeof(*argv));
-	struct pf_error err = {0};
-	struct pf_dirs dirs;
-	char path[600];
-
-	if (!argv)
-		pf_fail(&err, -ENOMEM, "out of memory");
-	if (!argv || pf_dirs_find(NULL, &dirs, &err) < 0)
-		return pf_cli_fail(&err);
-	snprintf(path, sizeof(path), "%s/pinfold-image", dirs.libexec);
-	argv[0] = path;
-	memcpy(argv + 1, words, count * sizeof(*argv));
-	execv(path, argv);
-	if (errno == ENOENT && access(path, F_OK) == 0)
-		pf_fail(&err, -ENOENT,
-			"%s cannot start: its libraries are not installed (libarchive, libcrypto)", path);
-	else if (errno == ENOENT)
-		pf_fail(&err, -ENOENT, "pinfold is not installed whole: there is no %s", path);
-	else
-		pf_fail_errno(&err, "cannot start %s", path);
-	return pf_cli_fail(&err);
+	return pf_cli_become("pinfold-image", "libarchive, libcrypto", words, count);
 }
 
 int pf_cli_image_help(const char *verb)

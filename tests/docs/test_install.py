@@ -28,6 +28,7 @@ def test_what_is_installed(installed):
     found = files(installed)
     expected = {"bin/pinfold", "include/pinfold.h", "lib/libpinfold.a", "share/bash-completion/completions/pinfold",
                 "share/zsh/site-functions/_pinfold"}
+    expected |= {"share/pinfold/guard-prompt.bin", "share/doc/pinfold/guard-prompt.LICENSES"}
     expected |= {f"libexec/pinfold/{name}" for name in PROGRAMS}
     expected |= {f"share/man/man{p[-1]}/{os.path.basename(p)}" for p in glob.glob(os.path.join(TOP, "man/*.[1-9]"))}
     expected |= {f"share/pinfold/{os.path.relpath(p, TOP)}" for p in glob.glob(os.path.join(TOP, "policies/*"))}
