@@ -81,6 +81,16 @@ void pf_sandbox_destroy(struct pf_sandbox *s); /* pf_sandbox_end() that drops th
 int pf_sandbox_pause(struct pf_sandbox *s, struct pf_error *err);
 int pf_sandbox_resume(struct pf_sandbox *s, struct pf_error *err);
 
+/* --- the guard ------------------------------------------------------------------------- */
+/* How much a text looks like one that was written to take a model over: a signal, never a wall. tool: what a
+ * tool returned; else what a user wrote. *level: 0 clear, 1 suspect, 2 attack; *score: 0 to 1, suspect from
+ * 0.5 and attack from 0.9; *json, the whole verdict (docs/guard-prompt.md), is the caller's to free. Each of
+ * the three may be NULL. A child of libexec, pinfold-guard, does it; for many texts keep one `pinfold guard
+ * prompt
+ * --stream`. */
+int pf_prompt_judge(const struct pf_places *places, int tool, const void *text, size_t n, int *level,
+		    double *score, char **json, struct pf_error *err);
+
 /* --- exec ------------------------------------------------------------------------------ */
 enum pf_stream { PF_STDOUT = 1, PF_STDERR = 2 };
 

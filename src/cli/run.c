@@ -33,6 +33,11 @@ static void fail(struct pf_run *run, const struct pf_error *err)
 	set_error(&run->result, err->code == -EPERM ? PF_CAUSE_BOUNDARY : PF_CAUSE_ERROR, err->msg);
 }
 
+static void fail_as(struct pf_run *run, enum pf_cause cause, const struct pf_error *err)
+{
+	set_error(&run->result, cause, err->msg);
+}
+
 /* --- start ------------------------------------------------------------------------ */
 
 static void open_output(struct pf_run *run)
@@ -255,6 +260,8 @@ static void take_result(struct pf_run *run, const struct pf_error *err)
 	if (!from) {
 		set_error(&run->result, PF_CAUSE_ERROR, err->msg[0] ? err->msg : "the sandbox broke");
 	} else if (pf_result_take(&r, from) == 0) {
+		r.prompts = run->result.prompts; /* from before there was an exec */
+		run->result.prompts = (struct pf_prompts){0};
 		pf_result_free(&run->result);
 		run->result = r;
 		if (strcmp(run->policy->image, "host") == 0 && run->command[0])
@@ -307,6 +314,10 @@ static void run_box(struct pf_run *run)
 	struct pf_error err = {0};
 	int r;
 
+	if (pf_run_prompts(run, &err) < 0)
+		fail_as(run, PF_CAUSE_ERROR, &err);
+	if (run->result.cause != PF_CAUSE_NONE)
+		return;
 	run->signals = pf_signals_catch();
 	pf_watch_begin(&run->watch, run->policy);
 	if (progress)
@@ -404,6 +415,7 @@ static int run_main(char **argv)
 		code = pf_cli_help(&pf_verb_run);
 	} else {
 		run_box(&run);
+		pf_run_judge_output(&run);
 		report(&run);
 		code = run.forced_code >= 0 ? run.forced_code : pf_result_cli_code(&run.result);
 	}

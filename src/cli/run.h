@@ -72,9 +72,12 @@ struct pf_run {
 	/* what was asked for */
 	enum pf_json_mode json;
 	bool interactive, tty, rm, apply, quiet, verbose, receipt, help;
-	const char *entrypoint; /* in place of the image's; "": none; NULL: the image's */
-	const char *shell;	/* a line in place of the command; NULL: none */
-	bool approved;		/* a person said yes to it */
+	const char *entrypoint;	 /* in place of the image's; "": none; NULL: the image's */
+	const char *shell;	 /* a line in place of the command; NULL: none */
+	bool stricter;		 /* guard.prompt.stricter was written over the policy */
+	bool approved;		 /* a person said yes to it */
+	const char *prompts[16]; /* [user:|tool:]FILE, to be judged first */
+	size_t prompt_count;
 	char **command;
 	char **guess; /* what would be the command, where an option cannot be read; for the result alone */
 	struct pf_policy *policy;
@@ -108,6 +111,10 @@ void pf_run_loop(struct pf_run *run,
 /* --- run_ask.c: guard.command would ask about this command: is there somebody, and does he say yes? Then the
  * exec is ended, and is to be started again. */
 bool pf_run_ask(struct pf_run *run);
+
+/* --- run_prompt.c: guard.prompt. What is refused has its cause in run->result; an error is one too. */
+int pf_run_prompts(struct pf_run *run, struct pf_error *err);
+void pf_run_judge_output(struct pf_run *run); /* after the end; failures are told in the result */
 
 /* --- run_stream.c: the lines of --json=stream */
 void pf_stream_started(struct pf_run *run);

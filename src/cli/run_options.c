@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/str.h"
 #include "cli/run.h"
 
@@ -11,6 +12,7 @@ enum {
 	OPT_POLICY,
 	OPT_ENTRYPOINT,
 	OPT_SHELL,
+	OPT_PROMPT,
 	OPT_INTERACTIVE,
 	OPT_TTY,
 	OPT_JSON,
@@ -29,6 +31,8 @@ const struct pf_opt pf_run_opts[] = {
 			    "in place of the image's ENTRYPOINT and CMD; \"\" for none"},
 	[OPT_SHELL] = {"shell", 'c', PF_OPT_VALUE, "LINE",
 		       "a line for sh in place of a command; with guard.command judged first"},
+	[OPT_PROMPT] = {"prompt", 0, PF_OPT_VALUE, "[tool:]FILE",
+			"judge this text first, as guard.prompt says (again: more texts)"},
 	[OPT_INTERACTIVE] = {"interactive", 'i', PF_OPT_FLAG, NULL, "give the command our standard input"},
 	[OPT_TTY] = {"tty", 't', PF_OPT_FLAG, NULL, "give the command a terminal"},
 	[OPT_JSON] = {"json", 0, PF_OPT_MAYBE, "stream",
@@ -64,6 +68,11 @@ static int take_own(struct pf_run *run, struct pf_policy_args *pa, const struct 
 		break;
 	case OPT_SHELL:
 		run->shell = arg->value;
+		break;
+	case OPT_PROMPT:
+		if (run->prompt_count == PF_ARRAY_SIZE(run->prompts))
+			return pf_fail(err, -EINVAL, "--prompt may be given %zu times", run->prompt_count);
+		run->prompts[run->prompt_count++] = arg->value;
 		break;
 	case OPT_INTERACTIVE:
 		run->interactive = true;
@@ -163,6 +172,17 @@ static int check_command(const struct pf_run *run, struct pf_error *err)
 	return 0;
 }
 
+static bool takes_stdin(const struct pf_run *run)
+{
+	for (size_t i = 0; i < run->prompt_count; i++) {
+		const char *p = run->prompts[i];
+
+		if (strcmp(p, "-") == 0 || strcmp(p, "tool:-") == 0 || strcmp(p, "user:-") == 0)
+			return true;
+	}
+	return false;
+}
+
 int pf_run_options(struct pf_run *run, char **argv, struct pf_error *err)
 {
 	struct pf_policy_args pa;
@@ -176,6 +196,8 @@ int pf_run_options(struct pf_run *run, char **argv, struct pf_error *err)
 		r = pf_policy_args_build(&pa, &run->policy, err);
 		if (r == 0)
 			r = check_command(run, err);
+		if (r == 0 && run->interactive && takes_stdin(run))
+			r = pf_fail(err, -EINVAL, "--prompt - and --interactive both want standard input");
 	}
 	/* A terminal without input would be dead: whoever asks for one at a terminal wants to type into it.
 	 */

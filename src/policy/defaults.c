@@ -6,6 +6,8 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "guard/command.h"
+#include "guard/prompt_client.h"
 #include "policy/policy_internal.h"
 
 /*
@@ -243,6 +245,8 @@ int pf_policy_defaults(struct pf_policy *p, struct pf_error *err)
 		.limits = pf__limit_defaults,
 		.ws_mode = PF_WS_NONE,
 		.ws_mode_wanted = PF_WS_COW,
+		/* Of texts that are given, which none is unless a caller does it. */
+		.guard_prompt = {.user = PF_GUARD_AUDIT, .tool = PF_GUARD_AUDIT, .at = PF_PROMPT_ATTACK},
 	};
 
 	if (pf__policy_set_string(&fresh.image, "host") < 0 || fill(&fresh.mask, pf_default_mask) < 0 ||

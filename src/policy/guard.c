@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "guard/command.h"
+#include "guard/prompt_client.h"
 #include "policy/parse_internal.h"
 
 /* A document that says something of guard.command says all of it: rules are not mixed. */
@@ -34,10 +35,94 @@ static int key_command(struct pf__parse *ps, const struct pf_json *v)
 	return 0;
 }
 
+static const struct pf__word prompt_modes[] = {
+	{"off", PF_GUARD_OFF}, {"audit", PF_GUARD_AUDIT}, {"enforce", PF_GUARD_ENFORCE}};
+static const struct pf__words prompt_mode_words = {prompt_modes, PF_ARRAY_SIZE(prompt_modes)};
+static const struct pf__words output_mode_words = {prompt_modes, PF_ARRAY_SIZE(prompt_modes) - 1};
+
+static const struct pf__word prompt_levels[] = {{"suspect", PF_PROMPT_SUSPECT}, {"attack", PF_PROMPT_ATTACK}};
+static const struct pf__words prompt_level_words = {prompt_levels, PF_ARRAY_SIZE(prompt_levels)};
+
+static int read_prompt_word(struct pf__parse *ps, const struct pf_json *v, const struct pf__words *words,
+			    uint8_t *out)
+{
+	uint64_t value;
+	int r = pf__parse_word(ps, v, words, &value);
+
+	if (r == 0)
+		*out = (uint8_t)value;
+	return r;
+}
+
+static int key_prompt_user(struct pf__parse *ps, const struct pf_json *v)
+{
+	return read_prompt_word(ps, v, &prompt_mode_words, &ps->p->guard_prompt.user);
+}
+
+static int key_prompt_tool(struct pf__parse *ps, const struct pf_json *v)
+{
+	return read_prompt_word(ps, v, &prompt_mode_words, &ps->p->guard_prompt.tool);
+}
+
+static int key_prompt_output(struct pf__parse *ps, const struct pf_json *v)
+{
+	return read_prompt_word(ps, v, &output_mode_words, &ps->p->guard_prompt.output);
+}
+
+static int key_prompt_at(struct pf__parse *ps, const struct pf_json *v)
+{
+	return read_prompt_word(ps, v, &prompt_level_words, &ps->p->guard_prompt.at);
+}
+
+static int key_prompt_stricter(struct pf__parse *ps, const struct pf_json *v)
+{
+	int r = v->type == PF_JSON_NULL
+			? 0
+			: pf__parse_type(ps, v, PF_JSON_STRING, "null or the path of a policy document");
+
+	if (r < 0)
+		return r;
+	if (v->type == PF_JSON_STRING && v->str.s[0] != '/')
+		return pf__parse_fail(ps, v, "the path of a policy document, which begins with /");
+	return pf__policy_set_string(&ps->p->guard_prompt.stricter,
+				     v->type == PF_JSON_NULL ? NULL : v->str.s) < 0
+		       ? pf__policy_nomem(ps->err)
+		       : 0;
+}
+
+static const struct pf__key prompt_keys[] = {
+	{"user", key_prompt_user, NULL},	 {"tool", key_prompt_tool, NULL},
+	{"output", key_prompt_output, NULL},	 {"at", key_prompt_at, NULL},
+	{"stricter", key_prompt_stricter, NULL},
+};
+
+/* A word is both sources' mode. */
+static int key_prompt(struct pf__parse *ps, const struct pf_json *v)
+{
+	int r;
+
+	if (v->type != PF_JSON_STRING)
+		return pf__parse_object(ps, v, prompt_keys, PF_ARRAY_SIZE(prompt_keys));
+	r = key_prompt_user(ps, v);
+	return r < 0 ? r : key_prompt_tool(ps, v);
+}
+
+void pf__print_guard_prompt(struct pf_jsonw *w, const struct pf_policy_prompt *p)
+{
+	pf_jsonw_key(w, "prompt");
+	pf_jsonw_begin(w, '{');
+	pf_jsonw_kstr(w, "user", pf__word_name(&prompt_mode_words, p->user));
+	pf_jsonw_kstr(w, "tool", pf__word_name(&prompt_mode_words, p->tool));
+	pf_jsonw_kstr(w, "output", pf__word_name(&prompt_mode_words, p->output));
+	pf_jsonw_kstr(w, "at", pf__word_name(&prompt_level_words, p->at));
+	pf_jsonw_kstr(w, "stricter", p->stricter);
+	pf_jsonw_end(w, '}');
+}
+
 static const struct pf__key guard_keys[] = {
 	{"command", key_command, NULL},
 	{"output", NULL, "nothing that is shown is redacted"},
-	{"prompt", NULL, "prompts are not judged; the boundary is what holds"},
+	{"prompt", key_prompt, NULL},
 };
 
 int pf__key_guard(struct pf__parse *ps, const struct pf_json *v)

@@ -47,7 +47,7 @@ int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to)
 {
 	struct pf_policy p = *from;
 
-	p.image = p.user = p.ws_path = p.ws_at = p.cwd = p.guard_command = NULL;
+	p.image = p.user = p.ws_path = p.ws_at = p.cwd = p.guard_command = p.guard_prompt.stricter = NULL;
 	p.tools = p.env = p.mask = p.protect = (struct pf_list){0};
 	p.mounts = NULL;
 	p.mount_count = 0;
@@ -57,6 +57,7 @@ int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to)
 	    pf__policy_set_string(&p.ws_at, from->ws_at) < 0 ||
 	    pf__policy_set_string(&p.cwd, from->cwd) < 0 ||
 	    pf__policy_set_string(&p.guard_command, from->guard_command) < 0 ||
+	    pf__policy_set_string(&p.guard_prompt.stricter, from->guard_prompt.stricter) < 0 ||
 	    pf_list_copy(&p.tools, &from->tools) < 0 || pf_list_copy(&p.env, &from->env) < 0 ||
 	    pf_list_copy(&p.mask, &from->mask) < 0 || pf_list_copy(&p.protect, &from->protect) < 0 ||
 	    mounts_copy(from, &p) < 0) {
@@ -75,6 +76,7 @@ void pf_policy_free(struct pf_policy *p)
 	free(p->ws_at);
 	free(p->cwd);
 	free(p->guard_command);
+	free(p->guard_prompt.stricter);
 	pf_list_free(&p->tools);
 	pf_list_free(&p->env);
 	pf_list_free(&p->mask);

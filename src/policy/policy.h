@@ -110,6 +110,12 @@ struct pf_policy {
 	size_t mount_count;
 	struct pf_list mask; /* secrets.mask */
 	struct pf_list protect;
+	struct pf_policy_prompt {
+		uint8_t user, tool,
+			output; /* enum pf_guard_mode; output is never enforced: it is over then */
+		uint8_t at;	/* enum pf_prompt_level from which enforce acts */
+		char *stricter; /* a document that is then written over this; NULL: refused */
+	} guard_prompt;
 	char *guard_command; /* guard.command as compact JSON, checked; NULL: off */
 	char *cwd;	     /* NULL: workspace, else HOME. Command line only */
 };

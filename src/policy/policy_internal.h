@@ -30,7 +30,9 @@ extern const struct pf__words pf__tier_words, pf__min_tier_words, pf__require_wo
 
 /* -EINVAL: `"x" is not one of a, b, c` and, for a near miss, what was probably meant. */
 int pf__word_parse(const struct pf__words *words, const char *text, uint64_t *value, struct pf_error *err);
-const char *pf__word_name(const struct pf__words *words, uint64_t value); /* NULL: no such value */
+struct pf_jsonw;
+void pf__print_guard_prompt(struct pf_jsonw *w, const struct pf_policy_prompt *p); /* guard.c */
+const char *pf__word_name(const struct pf__words *words, uint64_t value);	   /* NULL: no such value */
 int pf__mode_parse(const char *text, enum pf_ws_mode *mode, struct pf_error *err);
 /* Number of edits from a to b, or a large number where either is too long to be a slip. */
 unsigned pf__distance(const char *a, const char *b);

@@ -134,6 +134,7 @@ static int print_guard(struct pf_jsonw *w, const struct pf_policy *p)
 		pf_jsonw_node(w, pf_json_root(doc));
 	else
 		pf_jsonw_str(w, "off");
+	pf__print_guard_prompt(w, &p->guard_prompt);
 	pf_jsonw_end(w, '}');
 	pf_json_free(doc);
 	return 0;

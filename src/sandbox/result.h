@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "guard/command.h"
+#include "guard/prompt_client.h"
 #include "policy/policy.h"
 #include "tier/receipt.h"
 
@@ -79,6 +80,24 @@ struct pf_guard {
 	struct pf_command_verdict verdict;
 };
 
+/* A text that was judged, or was to be. */
+struct pf_prompts {
+	struct pf_prompt_said {
+		char *name; /* as it is called: a file, "stdout" */
+		bool tool;
+		enum pf_guard_mode mode;
+		struct pf_prompt_verdict verdict; /* answer NULL: none */
+		char *error;			  /* why there is none; NULL */
+	} * items;
+	size_t count;
+};
+/* verdict (or NULL) is taken. 0 or -ENOMEM, and then it is not. */
+int pf_prompts_add(struct pf_prompts *p, const char *name, bool tool, enum pf_guard_mode mode,
+		   struct pf_prompt_verdict *verdict, const char *error);
+void pf_prompts_free(struct pf_prompts *p);
+struct pf_jsonw;
+void pf_prompts_json(const struct pf_prompts *p, struct pf_jsonw *w);
+
 struct pf_result {
 	char id[40];
 	struct pf_list argv;
@@ -111,6 +130,7 @@ struct pf_result {
 	char *changes_note; /* NULL: null */
 	struct pf_applied applied;
 	struct pf_guard guard;
+	struct pf_prompts prompts;
 	struct pf_list secrets; /* paths in the changes whose content may be secret */
 	struct pf_receipt receipt;
 };

@@ -154,15 +154,13 @@ static void write_changes(const struct pf_result *r, struct pf_jsonw *w)
 	pf_jsonw_end(w, '}');
 }
 
-static void write_guard(const struct pf_guard *g, struct pf_jsonw *w)
+static void write_command(const struct pf_guard *g, struct pf_jsonw *w)
 {
-	pf_jsonw_key(w, "guard");
+	pf_jsonw_key(w, "command");
 	if (!g->judged) {
 		pf_jsonw_null(w);
 		return;
 	}
-	pf_jsonw_begin(w, '{');
-	pf_jsonw_key(w, "command");
 	pf_jsonw_begin(w, '{');
 	pf_jsonw_kstr(w, "mode", g->enforced ? "enforce" : "audit");
 	pf_jsonw_kstr(w, "verdict", pf_verdict_name(g->verdict.verdict));
@@ -171,6 +169,18 @@ static void write_guard(const struct pf_guard *g, struct pf_jsonw *w)
 	pf_jsonw_kstr(w, "reason", g->verdict.reason);
 	pf_jsonw_kbool(w, "shell", g->shell);
 	pf_jsonw_end(w, '}');
+}
+
+static void write_guard(const struct pf_guard *g, const struct pf_prompts *p, struct pf_jsonw *w)
+{
+	pf_jsonw_key(w, "guard");
+	if (!g->judged && !p->count) {
+		pf_jsonw_null(w);
+		return;
+	}
+	pf_jsonw_begin(w, '{');
+	write_command(g, w);
+	pf_prompts_json(p, w);
 	pf_jsonw_end(w, '}');
 }
 
@@ -202,7 +212,7 @@ int pf_result_json(const struct pf_result *r, unsigned indent, struct pf_buf *ou
 	empty_list(&w, "redactions");
 	kstr_or_null(&w, "policy", r->receipt.policy);
 	kstr_or_null(&w, "image", r->receipt.image);
-	write_guard(&r->guard, &w);
+	write_guard(&r->guard, &r->prompts, &w);
 	pf_jsonw_knull(&w, "budget");
 	pf_jsonw_key(&w, "receipt");
 	pf__receipt_json(&r->receipt, &w);

@@ -137,7 +137,7 @@ static void find_rows(const struct pf_json *object, const char *prefix, const ch
 		char row[96];
 
 		if (k->type == PF_JSON_OBJECT && strcmp(k->key, "env") != 0) {
-			snprintf(row, sizeof(row), "%s.", k->key);
+			snprintf(row, sizeof(row), "%s%s.", prefix, k->key);
 			find_rows(k, strcmp(k->key, "limits") == 0 ? "" : row, page);
 			continue;
 		}
