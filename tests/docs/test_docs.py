@@ -270,7 +270,7 @@ def test_options_are_those_of_the_man_page(pinfold, verb):
 
 def test_policy_takes_the_options_of_run(pinfold):
     run, policy = help_options(pinfold, "run"), help_options(pinfold, "policy")
-    assert policy <= run and run - policy == {"apply", "entrypoint", "shell", "interactive", "tty", "json", "rm", "receipt", "quiet", "verbose"}
+    assert policy <= run and run - policy == {"apply", "entrypoint", "shell", "interactive", "tty", "json", "prompt", "rm", "receipt", "quiet", "verbose"}
 
 
 def test_the_version_is_one(pinfold):
