@@ -52,6 +52,7 @@ int pf_policy_new(struct pf_policy **out, struct pf_error *err);		 /* safe defau
 int pf_policy_load(struct pf_policy *p, const char *path, struct pf_error *err); /* JSON document over it */
 int pf_policy_parse(struct pf_policy *p, const char *text, size_t n, const char *name, struct pf_error *err);
 /* One option by its name on the command line, without dashes: "memory" "1G", "workspace" "/src:cow",
+ * "allow" "pypi.org:443",
  * "env" "K=V", "tier" "container", "require" "seccomp", "timeout" "10s" ... -EINVAL for an unknown one. */
 int pf_policy_option(struct pf_policy *p, const char *name, const char *value, struct pf_error *err);
 void pf_policy_destroy(struct pf_policy *p);
@@ -118,6 +119,9 @@ struct pf_exec_options {
 	 * in a file once they are more (pf_result_read). */
 	void (*output)(void *user, struct pf_exec *e, enum pf_stream stream, const void *p, size_t n);
 	void *user;
+	/* What happens beside output, at once: type "denial" or "connection", json an object as in the lists
+	 * of the result. A connection is told when it ended. May be NULL. */
+	void (*event)(void *user, struct pf_exec *e, const char *type, const char *json);
 	int inline_only; /* no such file: what is more than limits.output_inline is lost, as `run --rm` has it
 			  */
 };
@@ -145,8 +149,9 @@ void pf_exec_end(struct pf_exec *e); /* kills it if it runs, frees it and its re
  * something happened, 0: time is up, negative: the sandbox is broken (every exec then has a result with cause
  * boundary or error). */
 int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err);
-/* For callers with a loop of their own: poll this descriptor for these events (POLLIN; POLLOUT too while
- * something waits to be sent), at most pf_sandbox_timeout() ms, then step(0). */
+/* For callers with a loop of their own: poll this descriptor (ask each time: it may be another one) for these
+ * events (POLLIN; POLLOUT too while something waits to be sent), at most pf_sandbox_timeout() ms, then
+ * step(0). */
 int pf_sandbox_fd(const struct pf_sandbox *s);
 int pf_sandbox_events(const struct pf_sandbox *s);
 int pf_sandbox_timeout(const struct pf_sandbox *s);

@@ -61,6 +61,7 @@ static int start_exec(struct pf_run *run, struct pf_error *err)
 		.last = 1,
 		.inline_only = run->rm,
 		.output = run->json == PF_JSON_OBJECT_MODE ? NULL : pf_run_output,
+		.event = run->json == PF_JSON_STREAM_MODE ? pf_stream_event : NULL,
 		.user = run,
 	};
 	int r;

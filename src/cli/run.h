@@ -119,6 +119,7 @@ void pf_run_judge_output(struct pf_run *run); /* after the end; failures are tol
 /* --- run_stream.c: the lines of --json=stream */
 void pf_stream_started(struct pf_run *run);
 void pf_stream_data(struct pf_run *run, enum pf_stream stream, const void *p, size_t n);
+void pf_stream_event(void *user, struct pf_exec *e, const char *type, const char *json);
 void pf_stream_result(struct pf_run *run);
 
 /* --- run_human.c, run_receipt.c: texts for people */

@@ -205,6 +205,23 @@ static void image(const struct pf_receipt *r, struct pf_buf *out)
 							   : r->image_owners);
 }
 
+static void network(const struct pf_receipt *r, struct pf_buf *out)
+{
+	row(out, "network");
+	if (!r->door.port)
+		pf_buf_adds(out, "none, and no door: init could not listen\n");
+	else if (r->door.rules)
+		pf_buf_addf(out, "none but through the proxy at 127.0.0.1:%u, which allows by %u rule%s\n",
+			    r->door.port, r->door.rules, r->door.rules == 1 ? "" : "s");
+	else
+		pf_buf_addf(out, "none; the proxy at 127.0.0.1:%u refuses everything\n", r->door.port);
+	if (r->door.why[0])
+		text_row(out, "proxy", r->door.why);
+	else if (r->door.proxy)
+		pf_buf_addf(out, "  %-14suid %u on the host, %s\n", "proxy", r->door.uid,
+			    r->door.ready ? "confined" : "not ready");
+}
+
 void pf_human_receipt(const struct pf_result *result, struct pf_buf *out)
 {
 	const struct pf_receipt *r = &result->receipt;
@@ -229,6 +246,7 @@ void pf_human_receipt(const struct pf_result *result, struct pf_buf *out)
 	limits(r, out);
 	text_row(out, "root", r->outside.valid ? r->outside.root_fs : NULL);
 	image(r, out);
+	network(r, out);
 	text_row(out, "policy", r->policy);
 	if (r->ws_mode) {
 		row(out, "workspace");

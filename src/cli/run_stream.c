@@ -4,6 +4,8 @@
  *
  *	{"type":"started","id":...,"tier":...}                   the sandbox is up, the command was sent to it
  *	{"type":"stdout","data":...,"encoding":"utf-8"|"base64"}  and "stderr"
+ *	{"type":"denial","denial":{...}}                          what was refused, the first time
+ *	{"type":"connection","connection":{...}}                  a connection that ended
  *	{"type":"result","result":{...}}                          always the last line
  *
  * A character that two pieces of output share is held back until the rest of it is there, so that text
@@ -76,6 +78,17 @@ void pf_stream_data(struct pf_run *run, enum pf_stream stream, const void *p, si
 	run->carry_len[i] = all.len - whole;
 	memcpy(run->carry[i], all.data + whole, all.len - whole);
 	put_piece(run, stream, all.data, whole);
+}
+
+void pf_stream_event(void *user, struct pf_exec *e, const char *type, const char *json)
+{
+	struct pf_buf line = {0};
+
+	(void)e;
+	pf_buf_addf(&line, "{\"type\":\"%s\",\"%s\":", type, type);
+	pf_buf_adds(&line, json);
+	pf_buf_addc(&line, '}');
+	put_line(user, &line);
 }
 
 void pf_stream_result(struct pf_run *run)

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,8 +22,9 @@
 /* --- the process ---------------------------------------------------------------------- */
 
 /* Between clone and exec: nothing that allocates. */
-static void become(const char *program, int control) __attribute__((noreturn));
-static void become(const char *program, int control)
+static void become(const char *program, int control, const struct pf_helper_groups *groups)
+	__attribute__((noreturn));
+static void become(const char *program, int control, const struct pf_helper_groups *groups)
 {
 	char *argv[] = {(char *)(uintptr_t) "pinfold-egress", NULL};
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -32,6 +32,8 @@ static void become(const char *program, int control)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (!pf_helper_enter(groups))
+		_exit(126);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
 		_exit(126);
 #ifndef PF_SAN_BUILD
@@ -63,20 +65,20 @@ static void map_self(uid_t uid, gid_t gid)
  * A pid namespace must be made around a process and cannot be entered by it; the proxy makes all others
  * itself. Hosts that refuse it (a container, AppArmor) get a plain fork, and READY tells the difference.
  */
-static pid_t spawn(const char *program, int control)
+static pid_t spawn(const char *program, int control, const struct pf_helper_groups *groups)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	unsigned long flags = CLONE_NEWPID | (uid ? (unsigned long)CLONE_NEWUSER : 0);
-	pid_t pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
+	pid_t pid = pf_helper_clone(flags, groups);
 	bool own = pid >= 0;
 
 	if (pid < 0)
-		pid = fork();
+		pid = pf_helper_clone(0, groups);
 	if (pid == 0) {
 		if (own && uid)
 			map_self(uid, gid);
-		become(program, control);
+		become(program, control, groups);
 	}
 	return pid;
 }
@@ -146,7 +148,7 @@ int pf_egress_start(struct pf_egress *e, const struct pf_egress_options *o, stru
 		return pf_fail_errno(err, "pinfold is not installed whole: %s", o->program);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return pf_fail_errno(err, "cannot make a socket for pinfold-egress");
-	started.pid = spawn(o->program, pair[1]);
+	started.pid = spawn(o->program, pair[1], &o->groups);
 	close(pair[1]);
 	started.control = pair[0];
 	if (started.pid < 0) {
@@ -211,6 +213,17 @@ int pf_egress_next(struct pf_egress *e, union pf_egress_message *out, struct pf_
 	memset(out, 0, sizeof(*out));
 	memcpy(out, &m, (size_t)n);
 	return 1;
+}
+
+int pf_egress_sync(struct pf_egress *e, uint32_t number)
+{
+	struct pf_egress_sync m = {.type = PF_EGRESS_SYNC, .number = number};
+	ssize_t r;
+
+	do
+		r = send(e->control, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	return r == (ssize_t)sizeof(m) ? 0 : errno == EAGAIN ? -EAGAIN : -EPIPE;
 }
 
 void pf_egress_end(struct pf_egress *e)

@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #include "egress/control.h"
+#include "linux/helper.h"
 
 struct pf_egress_options {
 	const char *program; /* absolute path of pinfold-egress */
@@ -27,7 +28,8 @@ struct pf_egress_options {
 	struct pf_egress_limits limits;
 	uid_t uid; /* as root: what the proxy becomes, not 0 */
 	gid_t gid;
-	bool die_with_parent; /* only where the calling thread lives as long as the process */
+	struct pf_helper_groups groups; /* it starts in these; they stay the caller's */
+	bool die_with_parent;		/* only where the calling thread lives as long as the process */
 	/* Tests: ask this server, and no file of /etc, for names; family 0: the host's own. */
 	struct pf_address resolver;
 	uint16_t resolver_port;
@@ -47,6 +49,9 @@ int pf_egress_start(struct pf_egress *e, const struct pf_egress_options *o, stru
  * not read the ones before; wait for POLLOUT. -EPIPE: it is gone. */
 int pf_egress_pass(struct pf_egress *e, uint64_t id, int fd, struct pf_error *err);
 int pf_egress_next(struct pf_egress *e, union pf_egress_message *out, struct pf_error *err);
+/* Behind the reports of all that was passed and is closed by now comes SYNCED with this number. 0, or -EAGAIN
+ * (wait for POLLOUT), -EPIPE. */
+int pf_egress_sync(struct pf_egress *e, uint32_t number);
 void pf_egress_end(struct pf_egress *e);
 void pf_egress_kill(struct pf_egress *e);
 

@@ -319,6 +319,21 @@ void pf__conn_event(struct pf__conn *c, const struct pollfd *p, size_t n)
 	pf__conn_run(c);
 }
 
+/* Its client has closed both ways. */
+void pf__conn_gone(struct pf__conn *c)
+{
+	size_t before;
+
+	do {
+		before = c->up.len;
+		if ((is_reading(c) || is_relaying(c)) && !take_in(c, &c->up, c->client))
+			return;
+		pf__conn_run(c);
+	} while ((is_reading(c) || is_relaying(c)) && !c->up.eof && c->up.len != before);
+	if (c->state != PF__DEAD)
+		pf__conn_close(c, c->up.len ? PF_EGRESS_CUT : PF_EGRESS_NONE);
+}
+
 /* --- time ----------------------------------------------------------------------------- */
 
 uint64_t pf__conn_due(const struct pf__conn *c)

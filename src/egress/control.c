@@ -45,6 +45,9 @@ size_t pf_egress_message_size(uint32_t type)
 		return sizeof(uint32_t);
 	case PF_EGRESS_CONN:
 		return sizeof(struct pf_egress_conn);
+	case PF_EGRESS_SYNC:
+	case PF_EGRESS_SYNCED:
+		return sizeof(struct pf_egress_sync);
 	case PF_EGRESS_READY:
 		return sizeof(struct pf_egress_ready);
 	case PF_EGRESS_FAILED:

@@ -5,9 +5,10 @@
  * with its type.
  *
  *   keeper -> proxy   SETUP, RULES..., GO, then CONN (with one descriptor, a stream socket) for every
- * connection that a program inside makes to the proxy's port. Shutting the keeper's side down for writing (or
- * its death) ends the proxy: it closes everything, reports that, sends DONE. proxy -> keeper   READY or
- * FAILED once, then REPORT and at last DONE.
+ * connection that a program inside makes to the proxy's port. SYNC, at the end of a command, is answered by
+ * SYNCED behind the reports of everything that was passed and closed before it. Shutting the keeper's side
+ * down for writing (or its death) ends the proxy: it closes everything, reports that, sends DONE. proxy ->
+ * keeper   READY or FAILED once, then REPORT and at last DONE.
  *
  * The proxy reads what the enemy wrote, so the keeper trusts no message of it further than
  * pf_egress_message_check() goes. The keeper's side is client.h.
@@ -28,10 +29,12 @@ enum pf_egress_type {
 	PF_EGRESS_RULES,
 	PF_EGRESS_GO,
 	PF_EGRESS_CONN,
+	PF_EGRESS_SYNC,
 	PF_EGRESS_READY = 16,
 	PF_EGRESS_FAILED,
 	PF_EGRESS_REPORT,
 	PF_EGRESS_DONE,
+	PF_EGRESS_SYNCED,
 };
 
 struct pf_egress_limits {
@@ -74,6 +77,10 @@ struct pf_egress_rules {
 struct pf_egress_conn {
 	uint32_t type, unused;
 	uint64_t id; /* the keeper's, never used twice */
+};
+
+struct pf_egress_sync {	       /* both ways */
+	uint32_t type, number; /* of the keeper's choice, to tell one answer from another */
 };
 
 /* What the proxy did to itself; for the receipt. */
@@ -170,6 +177,7 @@ union pf_egress_message {
 	struct pf_egress_setup setup;
 	struct pf_egress_rules rules;
 	struct pf_egress_conn conn;
+	struct pf_egress_sync sync;
 	struct pf_egress_ready ready;
 	struct pf_egress_failed failed;
 	struct pf_egress_report report;

@@ -102,7 +102,7 @@ static int receive(int control, union pf_egress_message *m, int *fd)
 	if (*fd < 0 && (msg.msg_flags & MSG_CTRUNC))
 		return -EMFILE;
 	if ((msg.msg_flags & MSG_TRUNC) || pf_egress_message_check(m, (size_t)n, 0) < 0 ||
-	    m->type != PF_EGRESS_CONN || *fd < 0) {
+	    (m->type == PF_EGRESS_CONN ? *fd < 0 : m->type != PF_EGRESS_SYNC || *fd >= 0)) {
 		if (*fd >= 0)
 			close(*fd);
 		return -EPROTO;
@@ -117,6 +117,30 @@ static void drop(struct pf__proxy *px, uint64_t id)
 
 	pf__report(&c, PF_EGRESS_DENIED, PF_EGRESS_TOO_MANY, "network.connections",
 		   "so many are open at once");
+}
+
+/* The command has ended: whoever's client is gone for good need not be waited for any longer. What they had
+ * asked is judged and told, what they had sent goes on as far as its server takes it now. */
+static void close_gone(struct pf__proxy *px)
+{
+	for (size_t i = 0; i < px->count; i++) {
+		struct pollfd p = {.fd = px->conns[i]->client};
+
+		if (poll(&p, 1, 0) > 0 && (p.revents & POLLHUP))
+			pf__conn_gone(px->conns[i]);
+	}
+}
+
+static void answer_sync(struct pf__proxy *px)
+{
+	struct pf_egress_sync m = {.type = PF_EGRESS_SYNCED, .number = px->sync_number};
+
+	if (!px->sync || px->out.len)
+		return;
+	if (send(px->control, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(m))
+		px->sync = false;
+	else if (errno != EAGAIN && errno != EINTR)
+		px->ending = true;
 }
 
 static int listen_to_keeper(struct pf__proxy *px)
@@ -137,6 +161,10 @@ static int listen_to_keeper(struct pf__proxy *px)
 			drop(px, m.conn.id);
 		} else if (r < 0) {
 			return r;
+		} else if (m.type == PF_EGRESS_SYNC) {
+			close_gone(px);
+			px->sync = true;
+			px->sync_number = m.sync.number;
 		} else if (px->count == most) {
 			drop(px, m.conn.id);
 			close(fd);
@@ -203,7 +231,7 @@ static int turn(struct pf__proxy *px)
 	int r;
 
 	px->fds[0] = (struct pollfd){.fd = px->control, .events = pf__proxy_paused(px) ? 0 : POLLIN};
-	if (px->out.len)
+	if (px->out.len || px->sync)
 		px->fds[0].events |= POLLOUT;
 	for (size_t i = 0; i < px->count; i++) {
 		px->conns[i]->slot = n;
@@ -231,7 +259,11 @@ static int turn(struct pf__proxy *px)
 		px->ending = true;
 	run_waiting(px);
 	sweep(px);
-	return r > 0 && px->fds[0].revents & ~POLLOUT ? listen_to_keeper(px) : 0;
+	r = r > 0 && px->fds[0].revents & ~POLLOUT ? listen_to_keeper(px) : 0;
+	if (px->sync && pf__report_flush(px) == -EPIPE)
+		px->ending = true;
+	answer_sync(px);
+	return r;
 }
 
 /* Everything is closed and told, as far as the keeper still listens. */

@@ -147,6 +147,8 @@ struct pf__proxy {
 	struct pf_buf out; /* reports that the keeper has not taken */
 	uint32_t told[2];  /* how many: of denials, of others */
 	struct pf_egress_done totals;
+	bool sync; /* the keeper waits for an answer */
+	uint32_t sync_number;
 };
 
 /* proxy.c. Runs until the keeper ends it. 0, or -errno. control: descriptor. */
@@ -162,6 +164,7 @@ int pf__conn_new(struct pf__proxy *px, uint64_t id, int client); /* takes client
 void pf__conn_free(struct pf__conn *c);
 size_t pf__conn_wants(struct pf__conn *c, struct pollfd out[PF__SLOTS]);
 void pf__conn_event(struct pf__conn *c, const struct pollfd *p, size_t n);
+void pf__conn_gone(struct pf__conn *c); /* its client will neither write nor read any more: end it */
 void pf__conn_time(struct pf__conn *c); /* something of it is due */
 uint64_t pf__conn_due(const struct pf__conn *c);
 void pf__conn_run(struct pf__conn *c); /* go on with what there is */

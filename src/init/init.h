@@ -6,6 +6,7 @@
  *   main.c      start, hello, the loop
  *   exec.c      the table of execs: prepare, start, signal, end
  *   quiet.c     without control groups: kill what an exec left behind
+ *   door.c      the port that leads to the host's proxy, and its connections
  *   relay.c     bytes between a command's pipes or terminal and the protocol's streams
  *   launcher.c  the confined child that waits and becomes the command
  *   tries.c     what the launcher tries and finds out for the receipt
@@ -23,7 +24,7 @@
 #include "proto/conn.h"
 #include "proto/msg.h"
 
-#define EXECS_MAX 60 /* three streams each, and the protocol has 256 */
+#define EXECS_MAX 60 /* three streams each, and the protocol has 256 for them */
 
 enum exec_state {
 	EXEC_FREE,
@@ -59,6 +60,14 @@ struct exec {
 	struct pf_msg_prepare prepare;
 };
 
+struct door_conn {
+	int fd; /* -1: the place is free */
+	uint32_t id;
+	struct pf_buf queue; /* from the host, for the client; at most PF_DOOR_CREDIT */
+	bool up_done;	     /* EOF was queued: no more to the host */
+	bool down_eof, down_done;
+};
+
 struct init {
 	struct pf_conn *conn;
 	struct pf_msg_hello hello;
@@ -69,7 +78,10 @@ struct init {
 	int landlock; /* ruleset for launchers; -1 none */
 	int cgroup_fds[5];
 	cpu_set_t cpus; /* affinity at the start, given to every launcher afresh */
+	int door;	/* listens; -1: there is none */
+	uint32_t last_conn, turned_away;
 	struct exec execs[EXECS_MAX];
+	struct door_conn conns[PF_DOOR_MAX];
 };
 
 /* Is a defence off (test builds)? In release builds no name of one is compiled in. */
@@ -108,6 +120,16 @@ int in__relay_eof(struct init *in, uint32_t stream);
 bool in__relay_holds(const struct exec *e);
 void in__relay_release(struct init *in, struct exec *e); /* send the ends of file that were held */
 void in__relay_stopped(struct init *in, uint32_t stream);
+
+/* door.c */
+int in__door_listen(struct init *in, uint16_t port); /* 0 or -errno */
+int in__door_accept(struct init *in, struct pf_error *err);
+int in__door_tell(struct init *in); /* of those that were turned away, if there were any */
+int in__door_read(struct init *in, struct door_conn *c);
+void in__door_write(struct init *in, struct door_conn *c);
+int in__door_data(struct init *in, uint32_t stream, const uint8_t *p, size_t n, struct pf_error *err);
+void in__door_eof(struct init *in, uint32_t stream);
+void in__door_stopped(struct init *in, uint32_t stream);
 
 /* launcher.c: runs in the child; never returns */
 /* In init: is this waiting launcher scheduled otherwise than init made it? */

@@ -123,10 +123,10 @@ static int confine(struct init *in, uint8_t *scoped, struct pf_error *err)
 	return 0;
 }
 
-static int welcome(struct init *in, uint8_t scoped)
+static int welcome(struct init *in, uint8_t scoped, int door)
 {
 	struct pf_buf b = {0};
-	struct pf_msg_welcome m = {.version = PF_PROTO_MAX, .scoped = scoped};
+	struct pf_msg_welcome m = {.version = PF_PROTO_MAX, .scoped = scoped, .door_err = -door};
 	char kernel[160];
 	struct utsname u;
 	int r;
@@ -147,7 +147,7 @@ static int take_hello(struct init *in, const uint8_t *body, size_t n, struct pf_
 {
 	uint8_t scoped = 0;
 	uint32_t i;
-	int r;
+	int door = 0, r;
 
 	if (in->have_hello)
 		return pf_fail(err, -EPROTO, "a second hello");
@@ -160,10 +160,12 @@ static int take_hello(struct init *in, const uint8_t *body, size_t n, struct pf_
 		in->cgroup_fds[i] = PF_INIT_CGROUP_FD + (int)i;
 		fcntl(in->cgroup_fds[i], F_SETFD, FD_CLOEXEC);
 	}
+	if (in->hello.door_port)
+		door = in__door_listen(in, in->hello.door_port);
 	if ((r = confine(in, &scoped, err)) < 0)
 		return r;
 	pf_san_bug("init");
-	return welcome(in, scoped);
+	return welcome(in, scoped, door);
 }
 
 /* --- messages -------------------------------------------------------------------------- */
@@ -224,19 +226,26 @@ static int on_control(void *user, uint16_t type, const uint8_t *body, size_t n, 
 
 static int on_data(void *user, uint32_t stream, const uint8_t *p, size_t n, struct pf_error *err)
 {
-	return in__relay_data(user, stream, p, n, err);
+	return pf_stream_is_door(stream) ? in__door_data(user, stream, p, n, err)
+					 : in__relay_data(user, stream, p, n, err);
 }
 
 static int on_eof(void *user, uint32_t stream, struct pf_error *err)
 {
 	(void)err;
-	return in__relay_eof(user, stream);
+	if (!pf_stream_is_door(stream))
+		return in__relay_eof(user, stream);
+	in__door_eof(user, stream);
+	return 0;
 }
 
 static int on_stopped(void *user, uint32_t stream, struct pf_error *err)
 {
 	(void)err;
-	in__relay_stopped(user, stream);
+	if (pf_stream_is_door(stream))
+		in__door_stopped(user, stream);
+	else
+		in__relay_stopped(user, stream);
 	return 0;
 }
 
@@ -261,8 +270,9 @@ static void reap(struct init *in)
 }
 
 struct watch {
-	struct exec *e; /* NULL: the protocol's socket */
-	enum { WATCH_CTL, WATCH_IN, WATCH_OUT, WATCH_ERR } what;
+	struct exec *e;	     /* NULL: the protocol's socket, the door, or one of its connections */
+	struct door_conn *c; /* of WATCH_CONN */
+	enum { WATCH_PROTO, WATCH_CTL, WATCH_IN, WATCH_OUT, WATCH_ERR, WATCH_DOOR, WATCH_CONN } what;
 };
 
 static void add(struct pollfd *p, struct watch *w, unsigned *n, int fd, short events, struct exec *e,
@@ -270,7 +280,31 @@ static void add(struct pollfd *p, struct watch *w, unsigned *n, int fd, short ev
 {
 	p[*n] = (struct pollfd){.fd = fd, .events = events};
 	w[*n].e = e;
+	w[*n].c = NULL;
 	w[(*n)++].what = what;
+}
+
+/* A connection that waits for nothing is left out: poll() would tell of its end again and again. */
+static void add_door(struct init *in, struct pollfd *p, struct watch *w, unsigned *n)
+{
+	if (in->door < 0)
+		return;
+	add(p, w, n, in->door, POLLIN, NULL, WATCH_DOOR);
+	for (unsigned i = 0; i < PF_DOOR_MAX; i++) {
+		struct door_conn *c = &in->conns[i];
+		short events = 0;
+
+		if (c->fd < 0)
+			continue;
+		if (!c->up_done && pf_conn_room(in->conn, pf_stream_up(c->id)))
+			events |= POLLIN;
+		if (c->queue.len)
+			events |= POLLOUT;
+		if (!events)
+			continue;
+		add(p, w, n, c->fd, events, NULL, WATCH_CONN);
+		w[*n - 1].c = c;
+	}
 }
 
 static unsigned collect(struct init *in, struct pollfd *p, struct watch *w)
@@ -278,7 +312,7 @@ static unsigned collect(struct init *in, struct pollfd *p, struct watch *w)
 	unsigned n = 0, i;
 
 	add(p, w, &n, pf_conn_fd(in->conn), (short)(POLLIN | (pf_conn_wants_write(in->conn) ? POLLOUT : 0)),
-	    NULL, 0);
+	    NULL, WATCH_PROTO);
 	for (i = 0; i < EXECS_MAX; i++) {
 		struct exec *e = &in->execs[i];
 
@@ -298,12 +332,32 @@ static unsigned collect(struct init *in, struct pollfd *p, struct watch *w)
 		if (e->in >= 0 && e->in_queue.len && e->state >= EXEC_RUNNING)
 			add(p, w, &n, e->in, POLLOUT, e, WATCH_IN);
 	}
+	add_door(in, p, w, &n);
 	return n;
+}
+
+static int serve_conn(struct init *in, const struct watch *w, short revents)
+{
+	int fd = w->c->fd;
+
+	if (revents & POLLOUT)
+		in__door_write(in, w->c);
+	if (w->c->fd != fd)
+		return 0; /* that was its end */
+	return revents & (POLLIN | POLLHUP | POLLERR) ? in__door_read(in, w->c) : 0;
 }
 
 static int serve(struct init *in, const struct watch *w, short revents, struct pf_error *err)
 {
+	if (w->e && w->e->state == EXEC_FREE)
+		return 0;
 	switch (w->what) {
+	case WATCH_PROTO:
+		return 0; /* after the others */
+	case WATCH_DOOR:
+		return in__door_accept(in, err);
+	case WATCH_CONN:
+		return serve_conn(in, w, revents);
 	case WATCH_CTL:
 		if ((revents & POLLOUT) && in__exec_control_flush(w->e) < 0)
 			return 0; /* its end is noticed by reading */
@@ -330,8 +384,8 @@ static bool any_held(const struct init *in)
 
 static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 {
-	struct pollfd p[1 + EXECS_MAX * 4];
-	struct watch w[1 + EXECS_MAX * 4];
+	static struct pollfd p[2 + EXECS_MAX * 4 + PF_DOOR_MAX];
+	static struct watch w[2 + EXECS_MAX * 4 + PF_DOOR_MAX];
 	static const struct timespec hold = {0, HOLD_MS * 1000000l};
 	unsigned n = collect(in, p, w), i;
 	int ready = ppoll(p, n, in->quiet || any_held(in) ? &hold : NULL, mask), r;
@@ -343,8 +397,7 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 	if (child_ended || ready > 0)
 		reap(in);
 	for (i = 1; ready > 0 && i < n; i++)
-		if (p[i].revents && w[i].e->state != EXEC_FREE &&
-		    (r = serve(in, &w[i], p[i].revents, err)) < 0)
+		if (p[i].revents && (r = serve(in, &w[i], p[i].revents, err)) < 0)
 			return r;
 	if (ready > 0 && (p[0].revents & (POLLIN | POLLHUP | POLLERR))) {
 		r = pf_conn_readable(in->conn, err);
@@ -363,6 +416,8 @@ static int turn(struct init *in, const sigset_t *mask, struct pf_error *err)
 		}
 	if (ready == 0)
 		in->quiet = false;
+	if ((r = in__door_tell(in)) < 0)
+		return r;
 	if (in->quiet)
 		return 0;
 	r = pf_conn_writable(in->conn, err);
@@ -388,7 +443,7 @@ static void set_signals(sigset_t *during_poll)
 int main(void)
 {
 	static const struct pf_conn_ops ops = {on_control, on_data, on_eof, on_stopped};
-	static struct init in = {.landlock = -1, .cgroup_fds = {-1, -1, -1, -1, -1}};
+	static struct init in = {.landlock = -1, .door = -1, .cgroup_fds = {-1, -1, -1, -1, -1}};
 	struct pf_error err = {0};
 	sigset_t during_poll;
 	unsigned i;
@@ -403,6 +458,8 @@ int main(void)
 #endif
 	for (i = 0; i < EXECS_MAX; i++)
 		in.execs[i].ctl = in.execs[i].in = in.execs[i].out = in.execs[i].err = -1;
+	for (i = 0; i < PF_DOOR_MAX; i++)
+		in.conns[i].fd = -1;
 	umask(022);
 	sched_getaffinity(0, sizeof(in.cpus), &in.cpus);
 	set_signals(&during_poll);

@@ -28,6 +28,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "linux/helper.h"
 
 #define PF_CG_HIERARCHIES 5 /* most that one sandbox can use */
 
@@ -78,6 +79,11 @@ int pf_cgroup_exec_remove(struct pf_cgroup *cg, unsigned n); /* kills first; bou
 int pf_cgroup_exec_kill(struct pf_cgroup *cg,
 			unsigned n); /* v2 cgroup.kill; v1: pids.max 0, then SIGKILL until empty
 					(a fork in flight fails), freezer where pids is absent */
+/* Where a process of the host's side starts that works for this sandbox alone (its proxy): execs/0, made at
+ * the first call. Under the sandbox's limits, frozen with it, gone with it; init may move nobody in or out.
+ * Without groups *out is empty. The caller closes it. */
+#define PF_CG_HELPER 0u
+int pf_cgroup_helper(struct pf_cgroup *cg, struct pf_helper_groups *out, struct pf_error *err);
 int pf_cgroup_freeze(struct pf_cgroup *cg,
 		     bool frozen); /* the box; v2 cgroup.freeze, v1 freezer; -EOPNOTSUPP */
 void pf_cgroup_thaw_killed(

@@ -146,6 +146,8 @@ static int make_in(struct pf_cgroup *cg, const struct pf__cg_hier *h, const char
 
 	if (r < 0)
 		return r;
+	if (strcmp(name, "0") == 0) /* PF_CG_HELPER */
+		return 0;
 	snprintf(file, sizeof(file), "%s/%s", name, h->v2 ? "cgroup.procs" : "tasks");
 	r = pf__cg_give(cg, h->execs, file);
 	if (r < 0)
@@ -174,7 +176,38 @@ int pf_cgroup_exec_create(struct pf_cgroup *cg, unsigned n, struct pf_error *err
 		return pf_fail(err, r, "cannot make the cgroup %s/%u: %s", cg->hier[i].execs_path, n,
 			       strerror(-r));
 	}
-	pf__cg_counters_open(cg, find(cg, n));
+	if (n != PF_CG_HELPER)
+		pf__cg_counters_open(cg, find(cg, n));
+	return 0;
+}
+
+int pf_cgroup_helper(struct pf_cgroup *cg, struct pf_helper_groups *out, struct pf_error *err)
+{
+	struct pf_helper_groups g = {0};
+	int r = 0, fd;
+
+	if (cg && cg->hiers && !find(cg, PF_CG_HELPER))
+		r = pf_cgroup_exec_create(cg, PF_CG_HELPER, err);
+	if (r < 0)
+		return r;
+	for (int i = 0; cg && i < cg->hiers; i++) {
+		const struct pf__cg_hier *h = &cg->hier[i];
+
+		fd = openat(h->execs, h->v2 ? "0" : "0/tasks",
+			    (h->v2 ? O_PATH | O_DIRECTORY : O_WRONLY) | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0) {
+			pf_fail_errno(err, "cannot open the cgroup %s/0", h->execs_path);
+			pf_helper_close(&g);
+			return err ? err->code : -EIO;
+		}
+		if (h->v2) {
+			g.v2 = true;
+			g.cgroup = fd;
+		} else {
+			g.tasks[g.count++] = fd;
+		}
+	}
+	*out = g;
 	return 0;
 }
 

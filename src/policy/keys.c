@@ -81,14 +81,6 @@ static int key_capabilities(struct pf__parse *ps, const struct pf_json *v)
 	return pf__parse_list(ps, v, "a list of words", one_capability);
 }
 
-/* An allow-list that this build cannot hold must not be read as if it could, in either direction. */
-static int key_network(struct pf__parse *ps, const struct pf_json *v)
-{
-	if (v->type == PF_JSON_STRING && strcmp(v->str.s, "none") == 0)
-		return 0;
-	return pf__parse_fail(ps, v, "only \"none\" is possible: egress is not in this build");
-}
-
 static int key_image(struct pf__parse *ps, const struct pf_json *v)
 {
 	int r = pf__parse_type(ps, v, PF_JSON_STRING, "\"host\" or the name or digest of an image");
@@ -363,7 +355,7 @@ const struct pf__key pf__document_keys[] = {
 	{"min_tier", key_min_tier, NULL},
 	{"require", key_require, NULL},
 	{"limits", key_limits, NULL},
-	{"network", key_network, NULL},
+	{"network", pf__key_network, NULL},
 	{"root", key_root, NULL},
 	{"image", key_image, NULL},
 	{"tools", key_tools, NULL},

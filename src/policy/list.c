@@ -51,6 +51,7 @@ int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to)
 	p.tools = p.env = p.mask = p.protect = (struct pf_list){0};
 	p.mounts = NULL;
 	p.mount_count = 0;
+	p.network.allow = (struct pf_rules){0};
 	if (pf__policy_set_string(&p.image, from->image) < 0 ||
 	    pf__policy_set_string(&p.user, from->user) < 0 ||
 	    pf__policy_set_string(&p.ws_path, from->ws_path) < 0 ||
@@ -60,7 +61,7 @@ int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to)
 	    pf__policy_set_string(&p.guard_prompt.stricter, from->guard_prompt.stricter) < 0 ||
 	    pf_list_copy(&p.tools, &from->tools) < 0 || pf_list_copy(&p.env, &from->env) < 0 ||
 	    pf_list_copy(&p.mask, &from->mask) < 0 || pf_list_copy(&p.protect, &from->protect) < 0 ||
-	    mounts_copy(from, &p) < 0) {
+	    mounts_copy(from, &p) < 0 || pf_rules_copy(&from->network.allow, &p.network.allow) < 0) {
 		pf_policy_free(&p);
 		return -ENOMEM;
 	}
@@ -81,6 +82,7 @@ void pf_policy_free(struct pf_policy *p)
 	pf_list_free(&p->env);
 	pf_list_free(&p->mask);
 	pf_list_free(&p->protect);
+	pf_rules_free(&p->network.allow);
 	for (size_t i = 0; i < p->mount_count; i++) {
 		free(p->mounts[i].from);
 		free(p->mounts[i].to);

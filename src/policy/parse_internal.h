@@ -38,7 +38,8 @@ int pf__parse_object(struct pf__parse *ps, const struct pf_json *v, const struct
 int pf__parse_list(struct pf__parse *ps, const struct pf_json *v, const char *of,
 		   int (*read)(struct pf__parse *ps, const struct pf_json *v));
 
-int pf__key_guard(struct pf__parse *ps, const struct pf_json *v); /* guard.c */
+int pf__key_guard(struct pf__parse *ps, const struct pf_json *v);   /* guard.c */
+int pf__key_network(struct pf__parse *ps, const struct pf_json *v); /* network.c */
 
 extern const struct pf__key pf__document_keys[];
 extern const size_t pf__document_key_count;

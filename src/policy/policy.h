@@ -12,12 +12,13 @@
  * landlock cgroup init_uid memory cpus processes wall_time ... "limits": { "memory": "1G", "cpus": null,
  * "processes": 256, "wall_time": "60s", "idle_time": null, "output": "64M", "output_inline": "1M", "disk":
  * null, "open_files": 1024, "default": [] },          // limits that stand here only because they are
- * printed: not "written" while unchanged "network": "none",                    // only "none" until egress
- * exists; an object or list is refused by name "root": "ro",                         // ro | cow "image":
- * "host", "tools": [],                          // absolute directories, read-only at their own path, their
- * bin on PATH "user": "user",                       // user | root "capabilities": [],                   //
- * with user root only: chown dac_override fowner fsetid setuid setgid "env": {}, // added to PATH HOME USER
- * LANG (and TERM with a terminal) "workspace": { "path": null, "mode": "cow", "at": null }, "mounts": [], //
+ * printed: not "written" while unchanged "network": "none",                    // or { "allow":
+ * ["HOST:PORT"], "connections": 200, "bytes": null, "bytes_per_second": null, "idle_time": "10m",
+ * "dial_time": "30s" } "root": "ro",                         // ro | cow "image": "host", "tools": [], //
+ * absolute directories, read-only at their own path, their bin on PATH "user": "user", // user | root
+ * "capabilities": [],                   // with user root only: chown dac_override fowner fsetid setuid
+ * setgid "env": {}, // added to PATH HOME USER LANG (and TERM with a terminal) "workspace": { "path": null,
+ * "mode": "cow", "at": null }, "mounts": [], //
  * {"from": "/data", "to": "/data"}; read-only "secrets": { "mask": [ default list ] }, "protect": [ default
  * list ]            // in both lists "..." stands for the list before it, here the default
  * }
@@ -33,6 +34,7 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/sha256.h"
+#include "egress/rules.h"
 
 /* One bit a limit; used for `written`, `required`, `held`, `unenforced`, and what an exec hit. */
 enum pf_limit {
@@ -85,6 +87,15 @@ static inline bool pf_ws_has_upper(enum pf_ws_mode mode)
 
 enum pf_tier_ask { PF_TIER_AUTO, PF_TIER_CONTAINER, PF_TIER_SENTRY, PF_TIER_MICROVM };
 
+/* What may be reached through the door. No rule: nothing, and the limits mean nothing. */
+struct pf_network {
+	struct pf_rules allow;
+	uint32_t connections;		  /* at once */
+	uint64_t bytes, bytes_per_second; /* both ways, all together; 0: no limit */
+	uint64_t idle_ms, dial_ms;	  /* of one connection */
+};
+#define PF_NETWORK_CONNECTIONS_MAX 200u
+
 struct pf_mount {
 	char *from, *to;
 };
@@ -116,6 +127,7 @@ struct pf_policy {
 		uint8_t at;	/* enum pf_prompt_level from which enforce acts */
 		char *stricter; /* a document that is then written over this; NULL: refused */
 	} guard_prompt;
+	struct pf_network network;
 	char *guard_command; /* guard.command as compact JSON, checked; NULL: off */
 	char *cwd;	     /* NULL: workspace, else HOME. Command line only */
 };
@@ -155,6 +167,8 @@ int pf_policy_set_user(struct pf_policy *p, const char *user,
 		       struct pf_error *err); /* user | root | 0 | NAME[:GROUP] */
 int pf_policy_set_image(struct pf_policy *p, const char *image, struct pf_error *err);
 int pf_policy_set_tier(struct pf_policy *p, const char *tier, struct pf_error *err);
+int pf_policy_allow(struct pf_policy *p, const char *rule,
+		    struct pf_error *err); /* HOST:PORT; one that is there already stays one */
 /* one limit by the name of its option or key: memory cpus processes timeout|wall_time idle-timeout|idle_time
  * output-limit|output disk open-files */
 int pf_policy_set_limit(struct pf_policy *p, const char *name, const char *value, struct pf_error *err);

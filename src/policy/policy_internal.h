@@ -66,6 +66,12 @@ void pf__limit_put(struct pf_limits *to, const struct pf__limit *l, uint64_t val
 /* Text that parses back to the same value: "1G", "90s". Not for counts and cpus. */
 void pf__limit_text(const struct pf__limit *l, uint64_t value, char out[32]);
 
+void pf__limit_print(struct pf_jsonw *w, const struct pf__limit *l, uint64_t value); /* key and value */
+
+/* --- network.c --- */
+extern const struct pf_network pf__network_defaults;
+void pf__network_print(struct pf_jsonw *w, const struct pf_network *n);
+
 /* --- list.c --- */
 int pf__policy_set_string(char **at, const char *s); /* NULL clears */
 int pf__policy_nomem(struct pf_error *err);

@@ -30,7 +30,7 @@ static void print_list(struct pf_jsonw *w, const char *key, const struct pf_list
 	pf_jsonw_end(w, ']');
 }
 
-static void print_limit(struct pf_jsonw *w, const struct pf__limit *l, uint64_t value)
+void pf__limit_print(struct pf_jsonw *w, const struct pf__limit *l, uint64_t value)
 {
 	char text[32];
 
@@ -57,7 +57,7 @@ static void print_limits(struct pf_jsonw *w, const struct pf_limits *limits)
 	pf_jsonw_key(w, "limits");
 	pf_jsonw_begin(w, '{');
 	for (size_t i = 0; i < pf__limit_count; i++)
-		print_limit(w, &pf__limits[i], pf__limit_get(limits, &pf__limits[i]));
+		pf__limit_print(w, &pf__limits[i], pf__limit_get(limits, &pf__limits[i]));
 	pf_jsonw_key(w, "default");
 	pf_jsonw_begin(w, '[');
 	for (size_t i = 0; i < pf__limit_count; i++) {
@@ -150,7 +150,7 @@ static int print(const struct pf_policy *p, unsigned indent, const char *ws_path
 	pf_jsonw_kstr(&w, "min_tier", pf_tier_name(p->min_tier));
 	print_words(&w, "require", &pf__require_words, p->require);
 	print_limits(&w, &p->limits);
-	pf_jsonw_kstr(&w, "network", "none");
+	pf__network_print(&w, &p->network);
 	pf_jsonw_kstr(&w, "root", pf__word_name(&pf__root_words, p->root_cow));
 	pf_jsonw_kstr(&w, "image", p->image);
 	print_list(&w, "tools", &p->tools);

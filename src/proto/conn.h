@@ -44,10 +44,12 @@ int pf_conn_fd(const struct pf_conn *c);
 
 /* Both sides open the streams of an exec when they agree on it (PF_MSG_PREPARE): nothing on the wire.
  * -EEXIST, -ENOSPC beyond PF_STREAMS_MAX, -EINVAL for 0. A frame for a stream that is not open is -EPROTO,
- * except CREDIT and STOP for one that was closed here a moment ago (they cross on the wire): the last 512
+ * except CREDIT and STOP for one that was closed here a moment ago (they cross on the wire): the last 2048
  * closed numbers are remembered. Data for a closed incoming stream is dropped while it is remembered;
  * a number that is remembered cannot be opened again (-EEXIST). */
 int pf_conn_open(struct pf_conn *c, uint32_t stream, enum pf_stream_dir dir);
+/* With another credit than PF_CREDIT, which both sides know: at most that. */
+int pf_conn_open_small(struct pf_conn *c, uint32_t stream, enum pf_stream_dir dir, uint32_t credit);
 void pf_conn_close(struct pf_conn *c, uint32_t stream); /* forget it; outgoing queue is dropped */
 bool pf_conn_is_open(const struct pf_conn *c, uint32_t stream);
 

@@ -141,9 +141,9 @@ static int on_credit(struct pf_conn *c, const struct pf_frame *f, const uint8_t 
 	grant = (uint32_t)pf__le_get(p, 4);
 	if (!grant)
 		return pf_fail(err, -EPROTO, "the peer granted a credit of 0 on stream %u", f->stream);
-	if (grant > PF_CREDIT - flow->credit)
+	if (grant > flow->most - flow->credit)
 		return pf_fail(err, -EPROTO, "the peer granted %u bytes on stream %u, beyond %u outstanding",
-			       grant, f->stream, PF_CREDIT);
+			       grant, f->stream, flow->most);
 	flow->credit += grant;
 	return 0;
 }

@@ -7,14 +7,15 @@
 #include "proto/conn.h"
 #include "proto/ring.h"
 
-#define PF__BUCKETS   256u /* of the table of open streams */
-#define PF__CLOSED    512u /* closed streams that are remembered */
+#define PF__BUCKETS   256u  /* of the table of open streams */
+#define PF__CLOSED    2048u /* closed streams that are remembered */
 #define PF__IN_SIZE   (2 * PF_FRAME_TOTAL)
 #define PF__REST_SIZE (PF_FRAME_TOTAL + PF_FRAME_HEADER)
 
 /* What a frame of the peer is checked against. Kept for a while after the stream is closed here. */
 struct pf__flow {
 	uint32_t id;
+	uint32_t most;	 /* credit at the beginning, and never more */
 	uint32_t credit; /* incoming: bytes the peer may still send; outgoing: granted and not sent yet */
 	uint8_t dir;	 /* enum pf_stream_dir */
 	bool eof;	 /* incoming: the peer's EOF came; outgoing: EOF follows the queue */
@@ -23,7 +24,7 @@ struct pf__flow {
 
 struct pf__stream {
 	struct pf__flow flow;
-	/* Incoming, in bytes: flow.credit + held + due == PF_CREDIT until EOF or STOP. */
+	/* Incoming, in bytes: flow.credit + held + due == flow.most until EOF or STOP. */
 	uint32_t held;			/* delivered, not consumed by the owner yet */
 	uint32_t due;			/* consumed, not granted to the peer yet */
 	struct pf__ring queue;		/* outgoing; never longer than flow.credit */

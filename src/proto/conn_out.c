@@ -131,12 +131,12 @@ int pf_conn_grant(struct pf_conn *c, uint32_t stream, size_t n)
 	if (!s)
 		return -ENOENT;
 	if (n > s->held)
-		return -EINVAL; /* more than was delivered: credit would grow beyond PF_CREDIT */
+		return -EINVAL; /* more than was delivered: credit would grow beyond what it was */
 	s->held -= (uint32_t)n;
 	s->due += (uint32_t)n;
 	if (s->flow.eof || s->flow.stopped || !s->due)
 		return 0;
-	if (s->due >= PF_CREDIT / 2 || !s->flow.credit)
+	if (s->due >= s->flow.most / 2 || !s->flow.credit)
 		pf__list_add(&c->grants, s);
 	return 0;
 }

@@ -49,12 +49,12 @@ static struct pf__stream *take_slot(struct pf_conn *c)
 	return s;
 }
 
-int pf_conn_open(struct pf_conn *c, uint32_t stream, enum pf_stream_dir dir)
+int pf_conn_open_small(struct pf_conn *c, uint32_t stream, enum pf_stream_dir dir, uint32_t credit)
 {
 	unsigned b = bucket_of(stream);
 	struct pf__stream *s;
 
-	if (!stream || (dir != PF_STREAM_IN && dir != PF_STREAM_OUT))
+	if (!stream || !credit || credit > PF_CREDIT || (dir != PF_STREAM_IN && dir != PF_STREAM_OUT))
 		return -EINVAL;
 	/* A remembered number too: a late frame of the old stream would count for the new one. */
 	if (pf__stream_find(c, stream) || pf__closed_find(c, stream))
@@ -63,12 +63,17 @@ int pf_conn_open(struct pf_conn *c, uint32_t stream, enum pf_stream_dir dir)
 		return -ENOSPC;
 	s = take_slot(c);
 	*s = (struct pf__stream){
-		.flow = {.id = stream, .credit = PF_CREDIT, .dir = (uint8_t)dir},
+		.flow = {.id = stream, .most = credit, .credit = credit, .dir = (uint8_t)dir},
 		.chain = c->bucket[b],
 	};
 	c->bucket[b] = s;
 	c->open++;
 	return 0;
+}
+
+int pf_conn_open(struct pf_conn *c, uint32_t stream, enum pf_stream_dir dir)
+{
+	return pf_conn_open_small(c, stream, dir, PF_CREDIT);
 }
 
 void pf__stream_drop_queue(struct pf_conn *c, struct pf__stream *s)

@@ -10,7 +10,8 @@
  *
  * Both sides treat the other as hostile: whatever is not exactly allowed ends the connection
  * with -EPROTO. Stream 0 waits for no credit and is sent first. Each other stream has its own
- * byte credit, granted by its receiver: at most PF_CREDIT outstanding.
+ * byte credit, granted by its receiver: at most PF_CREDIT outstanding, PF_DOOR_CREDIT for a connection to the
+ * door (msg.h).
  */
 #ifndef PF_PROTO_FRAME_H
 #define PF_PROTO_FRAME_H
@@ -23,8 +24,11 @@
 #define PF_FRAME_HEADER	 12u
 #define PF_FRAME_TOTAL	 65536u
 #define PF_FRAME_PAYLOAD (PF_FRAME_TOTAL - PF_FRAME_HEADER)
-#define PF_CREDIT	 262144u    /* bytes a stream, initial and most */
-#define PF_STREAMS_MAX	 256u	    /* open at once, both directions together */
+#define PF_CREDIT	 262144u /* bytes a stream, initial and most */
+#define PF_STREAMS_EXECS 256u	 /* open at once for execs, both directions together */
+#define PF_DOOR_MAX	 256u	 /* forwarded connections at once; two streams each, beside those */
+#define PF_DOOR_CREDIT	 65536u	 /* of each: many of them must not add up to much memory */
+#define PF_STREAMS_MAX	 (PF_STREAMS_EXECS + 2 * PF_DOOR_MAX)
 #define PF_CONTROL_MAX	 (4u << 20) /* a control message in pieces (argv and environment: ARG_MAX is 2 MiB) */
 #define PF_WIRE_PATH_MAX 4096u
 

@@ -35,6 +35,8 @@ enum pf_msg_type {
 	PF_MSG_EXITED = 35,
 	PF_MSG_FAILED = 36,
 	PF_MSG_REAPED = 37, /* body: u32 exec */
+	PF_MSG_CONNECTED = 38,
+	PF_MSG_TURNED_AWAY = 39,
 };
 
 /* The streams of exec n. */
@@ -51,6 +53,26 @@ static inline uint32_t pf_stream_stderr(uint32_t exec)
 	return exec * 4 + 3;
 }
 #define PF_EXEC_MAX 0x3fffffffu /* exec numbers begin at 1 */
+
+/*
+ * The door: init listens on a port of the sandbox's loopback, and each connection to it is forwarded by two
+ * streams, whose numbers no exec has. The side that sends on one ends it with EOF, and either may be ended
+ * without the other; a receiver that gives up says STOP, and gets EOF. They open with CONNECTED.
+ */
+#define PF_DOOR_PORT	 3128u
+#define PF_DOOR_CONN_MAX 0x1fffffffu		   /* numbers begin at 1 again after this */
+static inline uint32_t pf_stream_up(uint32_t conn) /* from the sandbox to the host */
+{
+	return conn * 8;
+}
+static inline uint32_t pf_stream_down(uint32_t conn)
+{
+	return conn * 8 + 4;
+}
+static inline bool pf_stream_is_door(uint32_t stream)
+{
+	return stream % 4 == 0 && stream >= 8;
+}
 
 struct pf_strs { /* a list of strings; strings[count] is NULL */
 	uint32_t count;
@@ -81,6 +103,7 @@ struct pf_msg_hello {
 	struct pf_msg_rule rules[PF_MSG_RULES_MAX];
 	struct pf_strs readonly; /* paths whose refusal to be written goes into the receipt */
 	char *canary;		 /* a host path that must not be readable inside */
+	uint16_t door_port;	 /* where init listens; 0: there is no door */
 	char *breaks;		 /* test builds: PF_BREAK; must be empty in release builds */
 };
 
@@ -156,6 +179,7 @@ struct pf_msg_welcome {
 	uint32_t landlock_abi;
 	uint8_t scoped;	  /* Landlock scopes (signals, abstract sockets) were loaded */
 	uint8_t dumpable; /* prctl(PR_GET_DUMPABLE) of init */
+	int32_t door_err; /* why init does not listen; 0: it does, or was not asked to */
 	char *kernel;	  /* "Linux 6.18.44" as uname inside answers */
 };
 
@@ -224,6 +248,14 @@ struct pf_msg_failed {
 	char *text;
 };
 
+struct pf_msg_connected { /* somebody inside connected to the door: its streams are open */
+	uint32_t conn;
+};
+
+struct pf_msg_turned_away { /* connections that were closed at once, since PF_DOOR_MAX were open */
+	uint32_t count;	    /* since the last such message; not 0 */
+};
+
 /* Encoders append the body to out (0 or -errno; -EINVAL for a value that no decoder takes, out as it was). A
  * decoder fills *m only on success. */
 #define PF_MSG_DECLARE(name)                                                                                 \
@@ -241,6 +273,8 @@ PF_MSG_DECLARE(ready)
 PF_MSG_DECLARE(started)
 PF_MSG_DECLARE(exited)
 PF_MSG_DECLARE(failed)
+PF_MSG_DECLARE(connected)
+PF_MSG_DECLARE(turned_away)
 
 int pf_msg_exec_put(struct pf_buf *out, uint32_t exec); /* CANCEL, REAP, REAPED */
 int pf_msg_exec_get(const uint8_t *p, size_t n, uint32_t *exec, struct pf_error *err);

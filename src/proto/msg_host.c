@@ -37,6 +37,7 @@ static void walk_hello(struct pf__wire *w, struct pf_msg_hello *m)
 	walk_rules(w, m);
 	pf__wire_strs(w, &m->readonly, PF_ARGS_MAX, PATH, "readonly");
 	pf__wire_str(w, &m->canary, PATH, "canary");
+	pf__wire_u16(w, &m->door_port);
 	pf__wire_str(w, &m->breaks, PATH, "breaks");
 }
 

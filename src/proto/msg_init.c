@@ -20,6 +20,7 @@ static void walk_welcome(struct pf__wire *w, struct pf_msg_welcome *m)
 	pf__wire_bool(w, &m->scoped, "scoped");
 	pf__wire_u8(w, &m->dumpable);
 	pf__wire_range(w, m->dumpable, 0, DUMPABLE_MAX, "dumpable");
+	pf__wire_errno(w, &m->door_err, "door_err");
 	pf__wire_str(w, &m->kernel, TEXT_MAX, "kernel");
 }
 
@@ -86,8 +87,22 @@ static void walk_failed(struct pf__wire *w, struct pf_msg_failed *m)
 	pf__wire_str(w, &m->text, TEXT_MAX, "text");
 }
 
+static void walk_connected(struct pf__wire *w, struct pf_msg_connected *m)
+{
+	pf__wire_u32(w, &m->conn);
+	pf__wire_range(w, m->conn, 1, PF_DOOR_CONN_MAX, "conn");
+}
+
+static void walk_turned_away(struct pf__wire *w, struct pf_msg_turned_away *m)
+{
+	pf__wire_u32(w, &m->count);
+	pf__wire_range(w, m->count, 1, UINT32_MAX, "count");
+}
+
 PF__WIRE_DEFINE(welcome)
 PF__WIRE_DEFINE(ready)
 PF__WIRE_DEFINE(started)
 PF__WIRE_DEFINE(exited)
 PF__WIRE_DEFINE(failed)
+PF__WIRE_DEFINE(connected)
+PF__WIRE_DEFINE(turned_away)

@@ -46,6 +46,12 @@ static int set_image(struct pf_policy *p, const char *name, const char *value, s
 	return pf_policy_set_image(p, value, err);
 }
 
+static int add_allow(struct pf_policy *p, const char *name, const char *value, struct pf_error *err)
+{
+	(void)name;
+	return pf_policy_allow(p, value, err);
+}
+
 /* The directory is one of the inside, so it cannot be looked at here: only its form is checked. */
 static int set_cwd(struct pf_policy *p, const char *name, const char *value, struct pf_error *err)
 {
@@ -93,6 +99,8 @@ const struct pf_policy_opt pf_policy_opts[] = {
 	 "your directory inside; cow (default) keeps changes apart", set_workspace},
 	{"tools", 0, "DIR", "a tool tree, read-only at its own path, its bin on PATH (again for more)",
 	 add_tools},
+	{"allow", 0, "HOST:PORT", "let the command reach this through the proxy (again for more; none)",
+	 add_allow},
 	{"env", 'e', "NAME[=VALUE]", "an environment variable; without =VALUE the caller's own", set_env},
 	{"cwd", 'w', "DIR", "where the command starts (workspace, else HOME)", set_cwd},
 	{"user", 'u', "USER", "user (default), root (uid 0 of the sandbox alone), or an account of the image",

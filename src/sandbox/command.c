@@ -4,6 +4,7 @@
  * the sources, as docker has it, below the policy and the caller: ENTRYPOINT, CMD, ENV, WORKDIR.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,6 +116,23 @@ static int put_image(struct pf_list *env, const struct pf_image_config *c)
 	return r;
 }
 
+/* Both cases: curl reads http_proxy in lower case alone, others upper case first. What is on the sandbox's
+ * own loopback needs no proxy. */
+static int put_proxy(struct pf_list *env)
+{
+	static const char *const names[] = {"http_proxy", "https_proxy", "all_proxy",
+					    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"};
+	char url[40];
+	int r = 0;
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", PF_DOOR_PORT);
+	for (size_t i = 0; i < PF_ARRAY_SIZE(names) && r == 0; i++)
+		r = putf(env, names[i], url);
+	if (r == 0)
+		r = put(env, "no_proxy=localhost,127.0.0.1,::1");
+	return r < 0 ? r : put(env, "NO_PROXY=localhost,127.0.0.1,::1");
+}
+
 /* PATH is the image's, or the usual one, behind the tools. HOME is where the command can write. */
 static int put_own(const struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_list *env)
 {
@@ -132,6 +150,8 @@ static int put_own(const struct pf_sandbox *s, const struct pf_exec_options *o, 
 		return -ENOMEM;
 	if ((r = putf(env, "PATH", whole.data)) < 0 || (r = putf(env, "HOME", s->box->home)) < 0 ||
 	    (r = putf(env, "USER", s->box->user)) < 0)
+		return r;
+	if ((r = put_proxy(env)) < 0)
 		return r;
 	if (!find(env, "LANG") && (r = put(env, "LANG=C.UTF-8")) < 0)
 		return r;

@@ -139,6 +139,7 @@ static void take_options(struct pf_exec *e, const struct pf_exec_options *o)
 	const struct pf_limits *l = &e->box->policy->limits;
 
 	e->output = o->output;
+	e->event = o->event;
 	e->user = o->user;
 	e->wall_ms = o->wall_ms ? o->wall_ms : l->wall_ms;
 	e->idle_ms = o->idle_ms ? o->idle_ms : l->idle_ms;

@@ -12,7 +12,7 @@
 
 #include "base/fd.h"
 #include "linux/seccomp.h"
-#include "sandbox/sandbox.h"
+#include "sandbox/door.h"
 
 static void stamp(struct pf_exec *e)
 {
@@ -138,6 +138,7 @@ void pf__finish(struct pf_exec *e)
 
 	if (e->state == PF_EXEC_DONE)
 		return;
+	pf__door_settle(e);
 	set_end(e);
 	by_limit = take_events(e, r->cause != PF_CAUSE_EXITED || r->exit_code != 0);
 	if (e->forced == PF_CAUSE_NONE && by_limit != PF_CAUSE_NONE)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The result of an exec as an object: its life, its ownership, the exit code that it means. */
-#include "sandbox/result.h"
+#include "sandbox/result_net.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,8 +8,6 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
-
-#define DENIALS_MAX 256 /* a loop that is refused a million times is reported once too often as it is */
 
 const char *pf_cause_name(enum pf_cause c)
 {
@@ -59,12 +57,7 @@ void pf_result_init(struct pf_result *r)
 void pf_result_free(struct pf_result *r)
 {
 	pf_list_free(&r->argv);
-	for (size_t i = 0; i < r->denial_count; i++) {
-		free(r->denials[i].target);
-		free(r->denials[i].rule);
-		free(r->denials[i].hint);
-	}
-	free(r->denials);
+	pf__network_free(r);
 	free(r->error);
 	free(r->changes_note);
 	free(r->whole[0].why);
@@ -107,31 +100,6 @@ int pf_result_argv(struct pf_result *r, const char *const *argv)
 }
 
 /* --- what happened ------------------------------------------------------------ */
-
-int pf_result_deny(struct pf_result *r, const char *kind, const char *target, const char *rule,
-		   const char *hint)
-{
-	struct pf_denial d = {.kind = kind}, *more;
-	bool failed = false;
-
-	if (r->denial_count >= DENIALS_MAX)
-		return 0;
-	more = realloc(r->denials, (r->denial_count + 1) * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	r->denials = more;
-	d.target = pf_strdup_or(target, &failed);
-	d.rule = pf_strdup_or(rule, &failed);
-	d.hint = pf_strdup_or(hint, &failed);
-	if (failed) {
-		free(d.target);
-		free(d.rule);
-		free(d.hint);
-		return -ENOMEM;
-	}
-	more[r->denial_count++] = d;
-	return 0;
-}
 
 void pf_result_hit(struct pf_result *r, const char *kind, int64_t count)
 {

@@ -40,8 +40,20 @@ struct pf_limit_hit {
 }; /* kind: oom pids disk_limit output_limit timeout idle_timeout; static string */
 
 struct pf_denial {
-	const char *kind; /* net command path; static */
-	char *target, *rule, *hint;
+	const char *kind;	    /* net command path; static */
+	char *target, *rule, *hint; /* target and hint may be NULL */
+	uint64_t count;		    /* how often */
+};
+
+/* One that the proxy allowed. Strings from inside passed its checks: printable ASCII. */
+struct pf_connection {
+	uint64_t id, request;		     /* the proxy's numbers */
+	char *target, *address, *rule;	     /* as asked for; what was dialled; or NULL */
+	const char *protocol;		     /* connect http socks; static, or NULL */
+	const char *verdict;		     /* allowed unreached; static */
+	const char *reason;		     /* why it ended other than in order; static, or NULL */
+	char *error;			     /* in words, or NULL */
+	int64_t sent, received, duration_ms; /* -1: it had not ended with the command */
 };
 
 /* What became of the changes where they were to be applied by themselves (rw, --apply). */
@@ -108,6 +120,10 @@ struct pf_result {
 	size_t hit_count;
 	struct pf_denial *denials;
 	size_t denial_count;
+	uint64_t denials_left_out;
+	struct pf_connection *connections;
+	size_t connection_count;
+	uint64_t connections_left_out;
 	char *error;		       /* NULL: null. For boundary and error: what failed and what to do */
 	struct pf_buf out, err;	       /* inline output, head and tail (keep.c) */
 	uint64_t out_bytes, err_bytes; /* what the command wrote */
@@ -141,10 +157,13 @@ void pf_result_free(struct pf_result *r);
  * (nothing moved). */
 int pf_result_take(struct pf_result *to, struct pf_result *from);
 int pf_result_argv(struct pf_result *r, const char *const *argv); /* copies; 0 or -ENOMEM */
-/* Append a denial; strings are copied, hint may be NULL. Bounded: what is beyond 256 is dropped. 0 or
- * -ENOMEM. */
+/* Append a denial; strings are copied, target and hint may be NULL. One like another is counted there, what
+ * is beyond 256 in denials_left_out. 1: it is a new one, 0, or -ENOMEM. */
 int pf_result_deny(struct pf_result *r, const char *kind, const char *target, const char *rule,
 		   const char *hint);
+/* That it happened so often more. */
+void pf__result_denied_again(struct pf_result *r, const char *kind, const char *target, const char *rule,
+			     const char *hint, uint64_t times);
 void pf_result_hit(struct pf_result *r, const char *kind, int64_t count); /* merges by kind */
 /* Append the JSON object of DESIGN section 6 (indent 0: one line). tier NULL in the receipt: never got that
  * far. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A result as the JSON object of docs/result.schema.json. Every field is always written; what is not
- * known is null. What cannot happen in this build (no egress, no redaction) is an empty list, since
- * nothing of it happened; what nobody looked for is null.
+ * known is null. What cannot happen in this build (no redaction) is an empty list, since nothing
+ * of it happened; what nobody looked for is null.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/str.h"
-#include "sandbox/result.h"
+#include "sandbox/result_net.h"
 
 static void kint_or_null(struct pf_jsonw *w, const char *key, int64_t v)
 {
@@ -64,15 +64,10 @@ static void write_end(const struct pf_result *r, struct pf_jsonw *w)
 	pf_jsonw_end(w, ']');
 	pf_jsonw_key(w, "denials");
 	pf_jsonw_begin(w, '[');
-	for (size_t i = 0; i < r->denial_count; i++) {
-		pf_jsonw_begin(w, '{');
-		pf_jsonw_kstr(w, "kind", r->denials[i].kind);
-		pf_jsonw_kstr(w, "target", r->denials[i].target);
-		pf_jsonw_kstr(w, "rule", r->denials[i].rule);
-		pf_jsonw_kstr(w, "hint", r->denials[i].hint);
-		pf_jsonw_end(w, '}');
-	}
+	for (size_t i = 0; i < r->denial_count; i++)
+		pf__denial_json(&r->denials[i], w);
 	pf_jsonw_end(w, ']');
+	pf_jsonw_kint(w, "denials_left_out", (int64_t)r->denials_left_out);
 	pf_jsonw_kstr(w, "error", r->error);
 }
 
@@ -208,7 +203,7 @@ int pf_result_json(const struct pf_result *r, unsigned indent, struct pf_buf *ou
 		write_names(&w, "secrets_in_changes", &r->secrets);
 	else
 		pf_jsonw_knull(&w, "secrets_in_changes");
-	empty_list(&w, "connections");
+	pf__network_json(r, &w);
 	empty_list(&w, "redactions");
 	kstr_or_null(&w, "policy", r->receipt.policy);
 	kstr_or_null(&w, "image", r->receipt.image);

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "egress/control.h"
 #include "linux/caps.h"
 #include "sandbox/result.h"
 
@@ -90,6 +91,7 @@ static const char *errno_name(int err, char buf[24])
 		{ENOSPC, "ENOSPC"},
 		{EUSERS, "EUSERS"},
 		{EADDRNOTAVAIL, "EADDRNOTAVAIL"},
+		{EADDRINUSE, "EADDRINUSE"},
 	};
 
 	for (size_t i = 0; i < PF_ARRAY_SIZE(names); i++) {
@@ -245,6 +247,48 @@ static void write_gaps(struct pf_jsonw *w, const struct pf_receipt *r)
 	kstr_or_null(w, "namespaces_missing", r->namespaces_missing);
 }
 
+/* Names of what the proxy did to itself, by bit. */
+static const char *const held_names[] = {"uid",	  "root",  "ipc",     "pid",	   "landlock",
+					 "ports", "scope", "seccomp", "no_sockets"};
+
+static void write_proxy(struct pf_jsonw *w, const struct pf_receipt *r)
+{
+	pf_jsonw_key(w, "proxy");
+	if (!r->door.proxy) {
+		pf_jsonw_null(w);
+		return;
+	}
+	pf_jsonw_begin(w, '{');
+	kuint(w, "uid", r->door.uid);
+	pf_jsonw_key(w, "confined");
+	if (r->door.ready) {
+		pf_jsonw_begin(w, '[');
+		for (size_t i = 0; i < PF_ARRAY_SIZE(held_names); i++)
+			if (r->door.held >> i & 1)
+				pf_jsonw_str(w, held_names[i]);
+		pf_jsonw_end(w, ']');
+	} else {
+		pf_jsonw_null(w);
+	}
+	kint_or_null(w, "landlock_abi", r->door.ready ? r->door.landlock_abi : -1);
+	kstr_or_null(w, "error", r->door.why);
+	pf_jsonw_end(w, '}');
+}
+
+static void write_door(struct pf_jsonw *w, const struct pf_receipt *r)
+{
+	char at[24], buf[24];
+
+	pf_jsonw_key(w, "network");
+	pf_jsonw_begin(w, '{');
+	snprintf(at, sizeof(at), "127.0.0.1:%u", r->door.port);
+	pf_jsonw_kstr(w, "door", r->door.port ? at : NULL);
+	pf_jsonw_kstr(w, "error", r->door.err ? errno_name(r->door.err, buf) : NULL);
+	kuint(w, "rules", r->door.rules);
+	write_proxy(w, r);
+	pf_jsonw_end(w, '}');
+}
+
 void pf__receipt_json(const struct pf_receipt *r, struct pf_jsonw *w)
 {
 	if (!r->tier) {
@@ -277,5 +321,6 @@ void pf__receipt_json(const struct pf_receipt *r, struct pf_jsonw *w)
 	pf_jsonw_kstr(w, "init_uid", r->init_uid);
 	pf_jsonw_kstr(w, "limits_by", r->limits_by);
 	write_gaps(w, r);
+	write_door(w, r);
 	pf_jsonw_end(w, '}');
 }

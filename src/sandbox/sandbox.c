@@ -14,6 +14,7 @@
 #include "base/san.h"
 #include "base/str.h"
 #include "linux/seccomp.h"
+#include "sandbox/door.h"
 #include "sandbox/outputs.h"
 
 static struct pf_policy *copy_policy(const struct pf_policy *p, struct pf_error *err)
@@ -31,7 +32,10 @@ static struct pf_policy *copy_policy(const struct pf_policy *p, struct pf_error 
 static int send_hello(struct pf_sandbox *s, struct pf_error *err)
 {
 	PF_AUTO_BUF struct pf_buf b = {0};
-	int r = pf_msg_hello_put(&b, &s->box->hello);
+	int r;
+
+	s->box->hello.door_port = PF_DOOR_PORT;
+	r = pf_msg_hello_put(&b, &s->box->hello);
 
 	if (r == 0)
 		r = pf_conn_send(s->conn, PF_MSG_HELLO, b.data, b.len);
@@ -214,6 +218,7 @@ int pf_sandbox_end_noted(struct pf_sandbox *s, char **changes_id, char **note, s
 	if (s->box)
 		s->tier->doom(s->box); /* namespaces take a while to die: the rest is done meanwhile */
 	free_execs(s);
+	pf__door_free(s);
 	pf_conn_free(s->conn);
 	if (s->box) {
 		s->tier->stop(s->box);
@@ -271,10 +276,12 @@ int pf_sandbox_resume(struct pf_sandbox *s, struct pf_error *err)
 
 int pf_sandbox_fd(const struct pf_sandbox *s)
 {
-	return pf_conn_fd(s->conn);
+	int door = pf__door_fd(s);
+
+	return door >= 0 ? door : pf_conn_fd(s->conn);
 }
 
 int pf_sandbox_events(const struct pf_sandbox *s)
 {
-	return POLLIN | (pf_conn_wants_write(s->conn) ? POLLOUT : 0);
+	return POLLIN | (!s->door && pf_conn_wants_write(s->conn) ? POLLOUT : 0);
 }

@@ -15,7 +15,8 @@
  *   keep.c      head and tail of an output
  *   spool.c     a long one, whole, into the state directory (outputs.c)
  *   rw.c        changes that go into the workspace by themselves
- *   files.c     file operations, each an exec without a program
+ *   door.c      connections of the inside; door_proxy.c: the proxy that gets them; door_report.c: what it
+ * tells files.c     file operations, each an exec without a program
  */
 #ifndef PF_SANDBOX_SANDBOX_H
 #define PF_SANDBOX_SANDBOX_H
@@ -79,6 +80,7 @@ struct pf_exec {
 	char *cwd;	     /* where it is to start, for messages */
 	struct pf_buf start; /* START, encoded, until it is sent */
 	void (*output)(void *, struct pf_exec *, enum pf_stream, const void *, size_t);
+	void (*event)(void *, struct pf_exec *, const char *, const char *);
 	void *user;
 	struct pf_keep out, err;
 	struct pf_spool spool;
@@ -100,6 +102,8 @@ struct pf_exec {
 	bool agree;
 	struct pf_result result; /* valid in PF_EXEC_DONE */
 };
+
+struct pf_door;
 
 #define PF_STALE_MAX 64u
 struct pf_sandbox {
@@ -124,6 +128,7 @@ struct pf_sandbox {
 	char *breaks;		/* test builds: $PF_BREAK */
 	bool looking;		/* the tier has more to look at before the first command */
 	bool used;		/* a command was started */
+	struct pf_door *door;	/* NULL: nobody has knocked (door.h) */
 	bool rw_dirty;		/* mode rw: something ran since the changes were last applied */
 };
 

@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
-#include "sandbox/sandbox.h"
+#include "sandbox/door.h"
 
 #define MS		1000000ull
 #define DRAIN_NS	(2000 * MS)  /* after the first process ended, for its streams to close */
@@ -66,6 +66,9 @@ static int on_welcome(struct pf_sandbox *s, const uint8_t *p, size_t n, struct p
 	    (m.scoped && m.landlock_abi < LANDLOCK_SCOPES))
 		return free(mem),
 		       pf_fail(err, -EPROTO, "init claims a Landlock that the kernel does not have");
+	s->box->receipt.door.port = m.door_err ? 0 : PF_DOOR_PORT;
+	s->box->receipt.door.err = m.door_err < 0 ? -m.door_err : m.door_err;
+	s->box->receipt.door.rules = (uint32_t)s->policy->network.allow.count;
 	s->box->receipt.landlock_scoped = m.scoped;
 	s->box->receipt.landlock_abi = (int)m.landlock_abi;
 	free(mem);
@@ -255,6 +258,10 @@ static int on_control(void *user, uint16_t type, const uint8_t *body, size_t n, 
 		return on_failed(s, body, n, err);
 	case PF_MSG_REAPED:
 		return on_reaped(s, body, n, err);
+	case PF_MSG_CONNECTED:
+		return pf__door_connected(s, body, n, err);
+	case PF_MSG_TURNED_AWAY:
+		return pf__door_turned_away(s, body, n, err);
 	}
 	return pf_fail(err, -EPROTO, "init sends an unknown message (%u)", type);
 }
@@ -277,6 +284,8 @@ static int on_data(void *user, uint32_t stream, const uint8_t *p, size_t n, stru
 	struct pf_exec *e = pf__exec_find(s, stream / 4);
 	bool is_err = stream == pf_stream_stderr(stream / 4);
 
+	if (pf_stream_is_door(stream))
+		return pf__door_data(s, stream, p, n, err);
 	if (!e)
 		return 0;
 	if (e->state == PF_EXEC_DONE)
@@ -299,6 +308,8 @@ static int on_eof(void *user, uint32_t stream, struct pf_error *err)
 	struct pf_exec *e = pf__exec_find(user, stream / 4);
 
 	(void)err;
+	if (pf_stream_is_door(stream))
+		pf__door_eof(user, stream);
 	if (e && stream == pf_stream_stdout(e->id))
 		e->out_eof = true;
 	if (e && stream == pf_stream_stderr(e->id))
@@ -311,6 +322,8 @@ static int on_stopped(void *user, uint32_t stream, struct pf_error *err)
 	struct pf_exec *e = pf__exec_find(user, stream / 4);
 
 	(void)err;
+	if (pf_stream_is_door(stream))
+		pf__door_stopped(user, stream);
 	if (e && stream == pf_stream_stdin(e->id)) {
 		e->stdin_open = false;
 		pf_conn_close(((struct pf_sandbox *)user)->conn, stream);
@@ -444,7 +457,7 @@ static int receive(struct pf_sandbox *s, struct pf_error *err)
 
 int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err)
 {
-	struct pollfd p = {.fd = pf_conn_fd(s->conn), .events = POLLIN};
+	struct pollfd p = {.fd = pf_sandbox_fd(s), .events = (short)pf_sandbox_events(s)};
 	int wait = pf_sandbox_timeout(s), sent = 0, r;
 	struct pf_error why = {0};
 	bool chores = !s->broken.code && pf__exec_has_chores(s);
@@ -453,8 +466,6 @@ int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err)
 		return pf_fail(err, s->broken.code, "%s", s->broken.msg);
 	if (wait < 0 || (timeout_ms >= 0 && timeout_ms < wait))
 		wait = timeout_ms;
-	if (pf_conn_wants_write(s->conn))
-		p.events |= POLLOUT;
 	r = poll(&p, 1, chores && (wait < 0 || wait > QUIET_MS) ? QUIET_MS : wait);
 	if (r == 0 && s->looking) {
 		s->looking = !s->tier->look(s->box);
@@ -466,6 +477,12 @@ int pf_sandbox_step(struct pf_sandbox *s, int timeout_ms, struct pf_error *err)
 	}
 	if (r < 0 && errno != EINTR)
 		return pf_fail_errno(err, "poll");
+	if (r > 0 && s->door) {
+		p.revents = 0;
+		pf__door_serve(s, &p.revents);
+		if (pf_conn_wants_write(s->conn))
+			p.revents |= POLLOUT;
+	}
 	if (r > 0 && (p.revents & POLLOUT) && (sent = pf_conn_writable(s->conn, &why)) < 0 && !why.code)
 		pf_fail(&why, sent, "the connection to pinfold-init broke");
 	/* also when it cannot be written: init may have said why it ended */

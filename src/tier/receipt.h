@@ -67,8 +67,19 @@ struct pf_receipt {
 				   unknown */
 	uint64_t hidden;	/* paths that exist in the workspace and were hidden; for the summary alone */
 	const char *namespaces_missing; /* NULL, or e.g. "time": what the kernel does not have */
-	const char *build;		/* NULL, or a banner: "test build: PF_BREAK", "sanitizer build" */
-	char *own[14]; /* copies of the `const char *` above; pf_result_take(), pf_receipt_copy() */
+	struct {
+		uint16_t port;	/* of the inside's loopback; 0: there is no door */
+		int err;	/* errno that kept init from listening; 0 */
+		uint32_t rules; /* what it leads to; 0: nothing */
+		bool proxy;	/* somebody knocked, and pinfold-egress was started: */
+		bool ready;	/* ... and has confined itself: */
+		uint32_t held;	/* PF_EGRESS_HELD_*; its own word */
+		int landlock_abi;
+		uid_t uid;		/* on the host */
+		char why[PF_ERROR_MAX]; /* nothing gets out any more, and why; "" otherwise */
+	} door;
+	const char *build; /* NULL, or a banner: "test build: PF_BREAK", "sanitizer build" */
+	char *own[14];	   /* copies of the `const char *` above; pf_result_take(), pf_receipt_copy() */
 };
 
 void pf_receipt_init(struct pf_receipt *r); /* everything unknown */

@@ -14,6 +14,7 @@
 #include "base/dirs.h"
 #include "base/error.h"
 #include "image/store.h"
+#include "linux/helper.h"
 #include "policy/policy.h"
 #include "proto/msg.h"
 #include "tier/receipt.h"
@@ -92,6 +93,10 @@ struct pf_tier {
 	void (*exec_remove)(struct pf_box *b, uint32_t exec);
 	void (*events)(struct pf_box *b, uint32_t exec, struct pf_box_events *out);
 	void (*usage)(struct pf_box *b, uint32_t exec, struct pf_box_usage *out);
+	/* Where a process of the host's side that works for this sandbox starts, and as whom (as root; else
+	 * the ids are 0). The caller closes the groups. */
+	int (*helper)(struct pf_box *b, struct pf_helper_groups *groups, uid_t *uid, gid_t *gid,
+		      struct pf_error *err);
 	int (*freeze)(struct pf_box *b, bool frozen, struct pf_error *err);
 	/* Begin to kill everything inside, without waiting. */
 	void (*doom)(struct pf_box *b);

@@ -67,13 +67,15 @@ static void use_ready(const struct pf_msg_ready *m)
 			abort();
 }
 
-#define use_prepare(m) ((void)(m))
-#define use_signal(m)  ((void)(m))
-#define use_resize(m)  ((void)(m))
-#define use_welcome(m) ((void)strlen((m)->kernel))
-#define use_started(m) ((void)(m))
-#define use_exited(m)  ((void)(m))
-#define use_failed(m)  ((void)strlen((m)->text))
+#define use_prepare(m)	   ((void)(m))
+#define use_signal(m)	   ((void)(m))
+#define use_resize(m)	   ((void)(m))
+#define use_welcome(m)	   ((void)strlen((m)->kernel))
+#define use_started(m)	   ((void)(m))
+#define use_exited(m)	   ((void)(m))
+#define use_failed(m)	   ((void)strlen((m)->text))
+#define use_connected(m)   ((void)(m))
+#define use_turned_away(m) ((void)(m))
 
 TRY(hello)
 TRY(prepare)
@@ -85,6 +87,8 @@ TRY(ready)
 TRY(started)
 TRY(exited)
 TRY(failed)
+TRY(connected)
+TRY(turned_away)
 
 static void try_exec(const uint8_t *p, size_t n)
 {
@@ -100,8 +104,8 @@ static void try_exec(const uint8_t *p, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static void (*const tries[])(const uint8_t *, size_t) = {
-		try_hello, try_prepare, try_start,  try_signal, try_resize, try_welcome,
-		try_ready, try_started, try_exited, try_failed, try_exec,
+		try_hello,   try_prepare, try_start,  try_signal, try_resize,	 try_welcome,	  try_ready,
+		try_started, try_exited,  try_failed, try_exec,	  try_connected, try_turned_away,
 	};
 
 	if (n)

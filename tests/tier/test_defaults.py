@@ -11,10 +11,14 @@ def lines(r):
     return r.stdout.splitlines()
 
 
+# Always, also without network: tests/egress has what is behind them.
+PROXY = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+
+
 def test_environment(anyone):
     r = anyone.result("--", "env", env={"SECRET": "x", "LD_PRELOAD": "", "TERM": "xterm", "PYTHONPATH": "/x"})
     got = dict(line.split("=", 1) for line in lines(r))
-    assert set(got) == {"PATH", "HOME", "USER", "LANG"}
+    assert set(got) == {"PATH", "HOME", "USER", "LANG"} | PROXY
     assert (got["HOME"], got["USER"], got["LANG"]) == ("/home/user", "user", "C.UTF-8")
     assert "/usr/bin" in got["PATH"].split(":") and "" not in got["PATH"].split(":")
 
@@ -22,7 +26,7 @@ def test_environment(anyone):
 def test_environment_with_a_terminal(anyone):
     p = anyone.run("-t", "--", "env", env={"TERM": "vt220", "SECRET": "x"})
     got = dict(line.split("=", 1) for line in p.out.split())
-    assert set(got) == {"PATH", "HOME", "USER", "LANG", "TERM"} and got["TERM"] == "vt220"
+    assert set(got) == {"PATH", "HOME", "USER", "LANG", "TERM"} | PROXY and got["TERM"] == "vt220"
 
 
 def test_env_option(anyone, sh):

@@ -189,7 +189,7 @@ static void test_errors(void **state)
 	a = parse(true, false, 2, "-v", "/a:/b");
 	expect_error(&a, "--workspace");
 	a = parse(true, false, 1, "--network=none");
-	expect_error(&a, "no network");
+	expect_error(&a, "--allow HOST:PORT");
 	a = parse(true, false, 1, "--name");
 	expect_error(&a, "--name needs a value");
 	a = parse(true, false, 1, "-in");

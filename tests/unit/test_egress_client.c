@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <libgen.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -242,6 +244,15 @@ static void a_proxy_that_lies(void **state)
 }
 
 /* What it had told before it was killed is not lost, although something of ours was unread. */
+/* It has told so much that nobody has read yet. */
+static void await_told(const struct pf_egress *e, size_t least)
+{
+	int told = 0;
+
+	while (ioctl(e->control, FIONREAD, &told) == 0 && (size_t)told < least)
+		sched_yield();
+}
+
 static void a_proxy_that_is_killed(void **state)
 {
 	struct pf_egress e = PF_EGRESS_INIT;
@@ -254,6 +265,7 @@ static void a_proxy_that_is_killed(void **state)
 	(void)state;
 	assert_int_equal(pf_egress_start(&e, &o, &err), 0);
 	ask(&e, 1, GET, answer, sizeof(answer));
+	await_told(&e, sizeof(struct pf_egress_ready) + sizeof(struct pf_egress_report));
 	kill(e.pid, SIGSTOP);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(pf_egress_pass(&e, 2, pair[1], &err), 0);

@@ -26,6 +26,8 @@ WRAP(ready)
 WRAP(started)
 WRAP(exited)
 WRAP(failed)
+WRAP(connected)
+WRAP(turned_away)
 
 #define KIND(type, sample)                                                                                   \
 	{                                                                                                    \
@@ -38,9 +40,10 @@ static const struct kind {
 	const void *sample;
 	size_t size;
 } kinds[] = {
-	KIND(hello, hello),   KIND(prepare, prepare), KIND(start, start), KIND(signal, signal_),
-	KIND(resize, resize), KIND(welcome, welcome), KIND(ready, ready), KIND(started, started),
-	KIND(exited, exited), KIND(failed, failed),
+	KIND(hello, hello),    KIND(prepare, prepare),	   KIND(start, start),
+	KIND(signal, signal_), KIND(resize, resize),	   KIND(welcome, welcome),
+	KIND(ready, ready),    KIND(started, started),	   KIND(exited, exited),
+	KIND(failed, failed),  KIND(connected, connected), KIND(turned_away, turned_away),
 };
 #define KINDS PF_ARRAY_SIZE(kinds)
 

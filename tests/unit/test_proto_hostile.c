@@ -344,11 +344,11 @@ static void closed_streams_are_forgotten(void **state)
 
 	(void)state;
 	victim_make(&v);
-	for (uint32_t i = 0; i < 511; i++) {
+	for (uint32_t i = 0; i < 2047; i++) {
 		assert_int_equal(pf_conn_open(v.c, 1000 + i, PF_STREAM_OUT), 0);
 		pf_conn_close(v.c, 1000 + i);
 	}
-	frame(&b, 0, PF_FRAME_STOP, 0, OLD_OUT, "", 0); /* among the last 512 */
+	frame(&b, 0, PF_FRAME_STOP, 0, OLD_OUT, "", 0); /* among the last 2048 */
 	assert_int_equal(feed(&v, &b, b.len, NULL), 1);
 	pf_buf_free(&b);
 	data(&b, OLD_IN, 1); /* not any more */

@@ -37,6 +37,7 @@ static const struct pf_msg_hello hello = {
 	.rules = {{7, "/"}, {0, "/work"}},
 	.readonly = {2, (char *[]){"/etc", "/usr", NULL}},
 	.canary = "/home/someone/.ssh",
+	.door_port = PF_DOOR_PORT,
 	.breaks = "",
 };
 static const struct pf_msg_prepare prepare = {.exec = PF_EXEC_MAX,
@@ -63,6 +64,7 @@ static const struct pf_msg_welcome welcome = {.version = 1,
 					      .landlock_abi = 6,
 					      .scoped = 1,
 					      .dumpable = 2,
+					      .door_err = EADDRINUSE,
 					      .kernel = "Linux 6.18.44"};
 static const struct pf_msg_ready ready = {
 	.exec = 4,
@@ -85,5 +87,7 @@ static const struct pf_msg_started started = {.exec = 5, .err = ENOENT, .step = 
 static const struct pf_msg_exited exited = {
 	.exec = 6, .signalled = 1, .core = 1, .value = 9, .user_us = 1, .system_us = 2, .max_rss_bytes = 3};
 static const struct pf_msg_failed failed = {.exec = 0, .err = -EPERM, .text = "no"};
+static const struct pf_msg_connected connected = {.conn = PF_DOOR_CONN_MAX};
+static const struct pf_msg_turned_away turned_away = {.count = 3};
 
 #endif

@@ -16,7 +16,7 @@
 
 #include "base/fd.h"
 #include "base/json.h"
-#include "sandbox/result.h"
+#include "sandbox/result_net.h"
 
 #include "pinfold.h"
 
@@ -69,6 +69,14 @@ static void fill_receipt(struct pf_receipt *r)
 
 static void fill(struct pf_result *r)
 {
+	const struct pf_connection connection = {.id = 3,
+						 .request = 1,
+						 .target = (char *)(uintptr_t) "a.org:443",
+						 .protocol = "connect",
+						 .verdict = "allowed",
+						 .sent = 3,
+						 .received = -1,
+						 .duration_ms = 0};
 	static const char *const argv[] = {"printf", "a\tb", NULL};
 
 	pf_result_init(r);
@@ -79,7 +87,9 @@ static void fill(struct pf_result *r)
 	pf_result_hit(r, "pids", 2);
 	pf_result_hit(r, "oom", 1);
 	pf_result_hit(r, "pids", 3);
+	assert_int_equal(pf_result_deny(r, "net", "pypi.org:443", "network.default=deny", NULL), 1);
 	assert_int_equal(pf_result_deny(r, "net", "pypi.org:443", "network.default=deny", NULL), 0);
+	assert_int_equal(pf__result_connect(r, &connection), 1);
 	pf_buf_adds(&r->out, "h\xc3\xa9");
 	pf_buf_add(&r->err, "\xff\xfe", 2);
 	r->out_bytes = 3;
@@ -350,8 +360,20 @@ static void test_denials_are_bounded(void **state)
 	(void)state;
 	pf_result_init(&r);
 	for (int i = 0; i < 1000; i++)
-		assert_int_equal(pf_result_deny(&r, "path", "/x", "r", "h"), 0);
+		assert_int_equal(pf_result_deny(&r, "path", "/x", "r", "h"), i == 0);
+	assert_int_equal(r.denial_count, 1);
+	assert_int_equal(r.denials[0].count, 1000);
+	for (int i = 0; i < 1000; i++) {
+		char target[16];
+
+		snprintf(target, sizeof(target), "/%d", i);
+		assert_int_equal(pf_result_deny(&r, "path", target, NULL, NULL), i < 255);
+		assert_int_equal(pf__result_connect(&r, &(struct pf_connection){.id = (uint64_t)i}), i < 256);
+	}
 	assert_int_equal(r.denial_count, 256);
+	assert_int_equal(r.denials_left_out, 745);
+	assert_int_equal(r.connection_count, 256);
+	assert_int_equal(r.connections_left_out, 744);
 	pf_result_free(&r);
 	pf_result_destroy(NULL);
 }

@@ -90,6 +90,16 @@ static void usage(struct pf_box *b, uint32_t exec, struct pf_box_usage *out)
 	out->source = "cgroup";
 }
 
+static int helper(struct pf_box *b, struct pf_helper_groups *groups, uid_t *uid, gid_t *gid,
+		  struct pf_error *err)
+{
+	int r = pf_cgroup_helper(of(b)->cgroup, groups, err);
+
+	if (r == 0)
+		*uid = *gid = of(b)->who.host_helper;
+	return r;
+}
+
 static int freeze(struct pf_box *b, bool frozen, struct pf_error *err)
 {
 	int r = pf_cgroup_active(of(b)->cgroup) ? pf_cgroup_freeze(of(b)->cgroup, frozen) : -EOPNOTSUPP;
@@ -195,6 +205,7 @@ const struct pf_tier pf_tier_container = {
 	.exec_remove = exec_remove,
 	.events = events,
 	.usage = usage,
+	.helper = helper,
 	.freeze = freeze,
 	.doom = doom,
 	.stop = pf__container_stop,

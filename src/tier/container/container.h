@@ -30,6 +30,8 @@
 #define PF_ID_COUNT	 65536u	     /* ids of a sandbox made by root */
 #define PF_HOST_ID_BASE	 0x70000000u /* above systemd's container range (0x6fffffff), below 2^31 */
 #define PF_HOST_ID_SLOTS 4094u
+/* One id more for each range, which no sandbox maps: of what works on the host for that sandbox. */
+#define PF_HOST_HELPER_BASE (PF_HOST_ID_BASE + PF_HOST_ID_SLOTS * PF_ID_COUNT)
 
 struct pf_idmap {
 	uint32_t inside, host, count;
@@ -46,6 +48,7 @@ struct pf_identity {
 	gid_t caller_gid;
 	uint32_t init, user, group; /* inside; init's group is its own number */
 	uint32_t host_init, host_user, host_group;
+	uint32_t host_helper; /* as root: of its processes on the host; 0 otherwise */
 	uint32_t uid_base; /* host id = uid_base + inside id for a sandbox made by root; UINT32_MAX otherwise
 			    */
 	struct pf_idmap uid[3], gid[3];

@@ -105,6 +105,7 @@ static int map_root(const char *id, const char *runtime, struct pf_identity *w, 
 	w->host_init = w->uid_base + w->init;
 	w->host_user = w->uid_base + w->user;
 	w->host_group = w->uid_base + w->group;
+	w->host_helper = PF_HOST_HELPER_BASE + slot;
 	return 0;
 }
 
@@ -211,8 +212,10 @@ int pf__identity_decide(const struct pf_policy *p, const struct pf_account *acco
 	w.group = account ? account->gid : w.user;
 	if (!w.host_root) {
 		map_user(&w);
-	} else if (ids_are_mapped("/proc/self/uid_map", PF_HOST_ID_BASE, PF_HOST_ID_SLOTS * PF_ID_COUNT) &&
-		   ids_are_mapped("/proc/self/gid_map", PF_HOST_ID_BASE, PF_HOST_ID_SLOTS * PF_ID_COUNT)) {
+	} else if (ids_are_mapped("/proc/self/uid_map", PF_HOST_ID_BASE,
+				  PF_HOST_ID_SLOTS * PF_ID_COUNT + PF_HOST_ID_SLOTS) &&
+		   ids_are_mapped("/proc/self/gid_map", PF_HOST_ID_BASE,
+				  PF_HOST_ID_SLOTS * PF_ID_COUNT + PF_HOST_ID_SLOTS)) {
 		if ((r = map_root(id, runtime, &w, err)) < 0)
 			return r;
 	} else {
