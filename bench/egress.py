@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""pinfold-egress beside a direct connection and beside tinyproxy, in turn and in one run, in a network namespace of its own.
+"""The door of a sandbox beside a direct connection and beside tinyproxy, in turn and in one run, in a network namespace of
+its own.
 
     bench/egress.py --build build [--rounds 7] [--mb 512] [--json]     (as root)
 
@@ -9,10 +10,12 @@ requests  small HTTP requests, each on a connection of its own, one after anothe
 start     from starting the program to its being ready, and its memory then
 
 A client and the proxy are connected as a sandbox's are (a socket pair); "over tcp" is the same over loopback TCP, which
-is how tinyproxy is reached. Every figure is a median of the rounds; ratios are within a round.
+is how tinyproxy is reached. "in a sandbox" is all of the way: a client under `pinfold run`, init, the protocol, the keeper,
+the proxy; the sandbox's start is not in its figures. Every figure is a median of the rounds; ratios are within a round.
 """
 import argparse
 import ctypes
+import inspect
 import json
 import os
 import shutil
@@ -150,6 +153,30 @@ def requests(way, count):
     return (time.perf_counter() - begun) / count * 1e6
 
 
+def here(way, size, count):
+    return {"bulk": bulk(way, size), "requests": requests(way, count)}
+
+
+# --- the same from within a sandbox -----------------------------------------------------------
+
+
+def in_sandbox(program, size, count):
+    """The functions above, run by the sandbox's own Python."""
+    source = "\n".join([
+        "import json, socket, sys, time",
+        f"TARGET, BULK, SMALL, PIECE = {TARGET!r}, {BULK}, {SMALL}, {PIECE}",
+        "class world: pass",
+        *[inspect.getsource(part) for part in (world.read_all, Proxy, bulk, requests, here)],
+        "world.read_all = read_all",
+        f"way = Proxy('in a sandbox', lambda: socket.create_connection(('127.0.0.1', {DOOR})))",
+        f"print(json.dumps(here(way, {size}, {count})))"])
+    done = subprocess.run([program, "run", "--rm", "--timeout", "none", "--allow", f"{TARGET}:*", "--", "python3", "-c", source],
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"bench: in a sandbox: {done.stderr}")
+    return json.loads(done.stdout)
+
+
 # --- proxies ----------------------------------------------------------------------------------
 
 
@@ -215,12 +242,13 @@ def main():
         ways.append(Proxy("tinyproxy over tcp", lambda: socket.create_connection(("127.0.0.1", TINY))))
     result = {"idle_percent": round(idle), "mb": options.mb, "rounds": options.rounds, "ways": {}}
     try:
-        figures = {way.name: {"bulk": [], "requests": []} for way in ways}
+        runs = {way.name: lambda way=way: here(way, size, options.requests) for way in ways}
+        runs["pinfold run, in a sandbox"] = lambda: in_sandbox(os.path.join(options.build, "pinfold"), size, options.requests)
+        figures = {name: {"bulk": [], "requests": []} for name in runs}
         for _ in range(options.rounds):
-            for way in ways:
-                figures[way.name]["bulk"].append(bulk(way, size))
-            for way in ways:
-                figures[way.name]["requests"].append(requests(way, options.requests))
+            for name, run in runs.items():
+                for kind, figure in run().items():
+                    figures[name][kind].append(figure)
             keeper.clients[1:] = []    # done with
         direct = figures["direct"]
         for name, f in figures.items():
