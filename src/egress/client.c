@@ -45,7 +45,11 @@ static void become(const char *program, int control, const struct pf_helper_grou
 	else if (dup2(control, PF_EGRESS_CONTROL_FD) < 0)
 		_exit(126);
 	pf_close_from(PF_EGRESS_CONTROL_FD + 1);
+#ifdef PF_BREAK_BUILD
+	execve(program, argv, environ);
+#else
 	execve(program, argv, pf_san_env());
+#endif
 	_exit(errno == ENOENT ? 127 : 126);
 }
 

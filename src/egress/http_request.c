@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "egress/broken.h"
 #include "egress/http_internal.h"
 
 #define METHOD_MAX 32
@@ -121,13 +122,13 @@ static int check_host(struct pf__http_reader *r, struct pf_http_request *q)
 		return e;
 	if (!field)
 		return q->connect || q->head.http10 ? 0 : pf__http_fault(r, 400, "it has no Host");
-	field->drop = true; /* written anew */
+	field->drop = !pf__egress_broken("egress_anew"); /* written anew */
 	if (pf_authority_parse(field->value.p, field->value.n, &host, &port, &why) < 0)
 		return pf__http_fault(r, 400, "Host is neither a name nor an address");
 	/* Some clients leave the port out of a CONNECT's Host. */
 	if (port == 0)
 		port = q->connect ? q->port : 80;
-	if (!pf_host_equal(&host, &q->host) || port != q->port)
+	if ((!pf_host_equal(&host, &q->host) || port != q->port) && !pf__egress_broken("egress_host"))
 		return pf__http_fault(r, 400, "Host is another than the target's");
 	return 0;
 }
@@ -180,7 +181,9 @@ int pf_http_request_print(const struct pf_http_request *r, struct pf_buf *out)
 	/* An HTTP/1.0 client cannot read chunks, so the server must not be told that it could. No Via: it
 	 * would tell servers of the sandbox, some answer proxies differently, and there is nothing here to
 	 * loop. */
-	pf_buf_addf(out, " HTTP/1.%d\r\nHost: %s\r\n", r->head.http10 ? 0 : 1, host);
+	pf_buf_addf(out, " HTTP/1.%d\r\n", r->head.http10 ? 0 : 1);
+	if (!pf__egress_broken("egress_anew"))
+		pf_buf_addf(out, "Host: %s\r\n", host);
 	pf__http_print_fields(&r->head, out);
 	pf_buf_adds(out, "Connection: close\r\n\r\n");
 	return out->failed ? -ENOMEM : 0;

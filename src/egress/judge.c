@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "egress/broken.h"
 #include "egress/proxy_internal.h"
 
 static enum pf_address_kind judge_address(const struct pf__conn *c, const struct pf_address *a,
@@ -16,6 +17,8 @@ static enum pf_address_kind judge_address(const struct pf__conn *c, const struct
 	const struct pf__proxy *px = c->px;
 	enum pf_address_kind kind = pf_address_judge(a, what);
 
+	if (kind == PF_ADDRESS_NEVER && pf__egress_broken("egress_never"))
+		kind = PF_ADDRESS_SPECIAL;
 	if (kind == PF_ADDRESS_NEVER)
 		return kind;
 	for (size_t i = 0; kind == PF_ADDRESS_PUBLIC && i < px->own_count; i++) {
@@ -25,7 +28,8 @@ static enum pf_address_kind judge_address(const struct pf__conn *c, const struct
 			kind = PF_ADDRESS_SPECIAL;
 		}
 	}
-	if (kind == PF_ADDRESS_SPECIAL && pf_rules_address(&px->rules, a, c->port))
+	if (kind == PF_ADDRESS_SPECIAL &&
+	    (pf_rules_address(&px->rules, a, c->port) || pf__egress_broken("egress_special")))
 		return PF_ADDRESS_PUBLIC;
 	return kind;
 }
@@ -36,12 +40,12 @@ static void judge_literal(struct pf__conn *c)
 
 	c->address = c->host.address;
 	/* Nobody but a rule that writes it allows an address, so only the never-allowed are asked about. */
-	if (pf_address_judge(&c->address, &what) == PF_ADDRESS_NEVER) {
+	if (pf_address_judge(&c->address, &what) == PF_ADDRESS_NEVER && !pf__egress_broken("egress_never")) {
 		pf__refuse_host(c, PF_EGRESS_NEVER, what);
 		return;
 	}
 	c->rule = pf_rules_address(&c->px->rules, &c->address, c->port);
-	if (!c->rule) {
+	if (!c->rule && !pf__egress_broken("egress_rules")) {
 		pf__refuse_host(c, PF_EGRESS_NO_RULE, NULL);
 		return;
 	}
@@ -56,7 +60,7 @@ static void judge_literal(struct pf__conn *c)
 static void judge_name(struct pf__conn *c)
 {
 	c->rule = pf_rules_name(&c->px->rules, c->host.name, c->port);
-	if (!c->rule) {
+	if (!c->rule && !pf__egress_broken("egress_rules")) {
 		pf__refuse_host(c, PF_EGRESS_NO_RULE, NULL);
 		return;
 	}

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """pinfold-egress by itself: a network namespace with world.py in it, and the program as root, as a user, and under ASan."""
-import ctypes
 import os
 import shutil
 import subprocess
@@ -11,40 +10,20 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world    # noqa: E402
+from internet import network    # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(TOP, os.environ.get("O", "build"))
-CLONE_NEWNET = 0x40000000
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _check(result, what):
-    if result != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"{what}: {os.strerror(error)}")
-
 
 @pytest.fixture(scope="module")
 def internet():
-    """The tests' own network: this thread's, and so that of all threads and programs that it starts. Addresses of the
-    world are routed to its loopback and are nobody's (own addresses count as special, src/egress/judge.c)."""
+    """See internet.py."""
     if os.geteuid() != 0:
         pytest.skip("needs root, for a network namespace of its own")
     if not shutil.which("ip"):
         pytest.skip("ip is not installed")
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _check(_libc.unshare(CLONE_NEWNET), "unshare")
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        for net in world.LOCAL4:
-            subprocess.run(["ip", "route", "add", "local", net, "dev", "lo"], check=True)
-        six = all(subprocess.run(["ip", "-6", "route", "add", "local", net, "dev", "lo"], stderr=subprocess.DEVNULL,
-                                 check=False).returncode == 0 for net in world.LOCAL6)
+    with network() as six:
         yield {"ipv6": six}
-    finally:
-        _check(_libc.setns(before, CLONE_NEWNET), "setns")
-        os.close(before)
 
 
 @pytest.fixture(scope="session")

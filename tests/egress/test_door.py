@@ -12,11 +12,10 @@ import time
 import pytest
 
 import world
-from conftest import _check, _libc
+from internet import resolv_conf
 from test_egress_clients import CLIENTS, site
 from world import EXAMPLE, METADATA, OTHER, PRIVATE
 
-CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
 DOOR = "127.0.0.1:3128"
 
 PYTHON = shutil.which("python3", path="/usr/bin:/bin")
@@ -27,20 +26,8 @@ needs_python = pytest.mark.skipif(not PYTHON, reason="no python3 in /usr, which 
 def outside(internet, tmp_path_factory):
     """Names for programs of the host: resolv.conf is bound over in a mount namespace of this thread's own."""
     place = tmp_path_factory.mktemp("etc")
-    conf = place / "resolv.conf"
-    conf.write_text("nameserver 127.0.0.53\n")
-    before = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    _check(_libc.unshare(0x200), "unshare")    # CLONE_FS, which setns(2) wants
-    _check(_libc.unshare(CLONE_NEWNS), "unshare")
-    try:
-        _check(_libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "mount")
-        _check(_libc.mount(str(conf).encode(), os.path.realpath("/etc/resolv.conf").encode(), None, MS_BIND, None), "mount")
-        world.RESOLVER, was = ("127.0.0.53", 53), world.RESOLVER
+    with resolv_conf(place):
         yield internet
-        world.RESOLVER = was
-    finally:
-        _check(_libc.setns(before, CLONE_NEWNS), "setns")
-        os.close(before)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from escape import BUILD, TOP
 
-PROGRAMS = ["pinfold", "libexec/pinfold/pinfold-init", "libpinfold.a"]
+PROGRAMS = ["pinfold", "libexec/pinfold/pinfold-init", "libexec/pinfold/pinfold-egress", "libpinfold.a"]
 
 
 def switches():
@@ -19,7 +19,7 @@ def switches():
                 continue
             with open(os.path.join(top, name), encoding="utf-8") as f:
                 text = f.read()
-            names.update(re.findall(r'\b(?:pf|in)__broken\([^;{}]*?"(\w+)"\)', text))
+            names.update(re.findall(r'\b(?:pf|in)__(?:egress_)?broken\([^;{}]*?"(\w+)"\)', text))
             texts.append(text)
     return names, "\n".join(texts)
 
@@ -38,7 +38,7 @@ def test_the_name_of_the_variable(program):
         assert b"PF_BREAK" not in f.read()
 
 
-@pytest.mark.parametrize("program", PROGRAMS[:2])
+@pytest.mark.parametrize("program", PROGRAMS[:3])
 def test_the_names_of_the_switches(program):
     names, text = switches()
     assert {"root", "seccomp", "caps", "landlock", "mask_proc", "nosuid", "close_launcher"} <= names, names
