@@ -4,7 +4,7 @@
 #   make            build/pinfold and build/libexec/pinfold/*
 #   make run        run a hostile pull request's test suite in a sandbox
 #   make test       every test that belongs to CI (make test-all: the slow ones too)
-#   make bench      medians beside the peers that this machine has
+#   make bench      medians beside the peers that this machine has; bench-egress: the way out, as root
 #   make fuzz       the fuzzers, FUZZ_SECONDS each
 #   make lint format install clean deps
 #   make deb        a Debian package, in the build directory

@@ -95,6 +95,12 @@ bench: $(O)/.deps-test
 	$(AGAIN) bench-build
 	@PF_BUILD=$(abspath $(O)) $(PYTHON) bench/bench.py $(BENCH_ARGS)
 
+# As root. BENCH_ARGS: see bench/egress.py --help.
+.PHONY: bench-egress
+bench-egress: $(O)/.deps-test
+	$(AGAIN) all
+	@$(PYTHON) bench/egress.py --build $(O) $(BENCH_ARGS)
+
 # --- style -----------------------------------------------------------------
 C_FILES = $(sort $(shell find src tests tools include examples bench docs -name '*.[ch]' 2>/dev/null))
 MAN_PAGES = $(sort $(wildcard man/*.[1-9]))
