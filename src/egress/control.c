@@ -112,6 +112,8 @@ int pf_egress_message_check(const union pf_egress_message *m, size_t n, int from
 		fine = setup_fine(&m->setup);
 	else if (m->type == PF_EGRESS_REPORT)
 		fine = report_fine(&m->report);
+	else if (m->type == PF_EGRESS_SYNCED)
+		fine = m->sync.denials <= UINT32_MAX && m->sync.others <= UINT32_MAX;
 	else if (m->type == PF_EGRESS_FAILED)
 		fine = is_text(m->failed.text, sizeof(m->failed.text));
 	return fine ? 0 : -EPROTO;

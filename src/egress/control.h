@@ -81,6 +81,8 @@ struct pf_egress_conn {
 
 struct pf_egress_sync {	       /* both ways */
 	uint32_t type, number; /* of the keeper's choice, to tell one answer from another */
+	/* The answer: how many were not reported since the one before (PF_EGRESS_REPORTS_MAX). */
+	uint64_t denials, others;
 };
 
 /* What the proxy did to itself; for the receipt. */
@@ -161,8 +163,8 @@ struct pf_egress_report {
 	char hint[PF_EGRESS_HINT]; /* DENIED: "allow it with --allow pypi.org:443"; UNREACHED: what failed */
 };
 
-/* How many REPORTs of denials, and of everything else, are sent; what comes after is counted in DONE alone.
- */
+/* How many REPORTs of denials, and of everything else, are sent from one SYNCED to the next; what comes after
+ * is counted there, and in DONE. */
 #define PF_EGRESS_REPORTS_MAX 4096
 
 struct pf_egress_done {

@@ -133,14 +133,20 @@ static void close_gone(struct pf__proxy *px)
 
 static void answer_sync(struct pf__proxy *px)
 {
-	struct pf_egress_sync m = {.type = PF_EGRESS_SYNCED, .number = px->sync_number};
+	struct pf_egress_sync m = {.type = PF_EGRESS_SYNCED,
+				   .number = px->sync_number,
+				   .denials = px->untold[0],
+				   .others = px->untold[1]};
 
 	if (!px->sync || px->out.len)
 		return;
-	if (send(px->control, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(m))
+	if (send(px->control, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(m)) {
 		px->sync = false;
-	else if (errno != EAGAIN && errno != EINTR)
+		memset(px->told, 0, sizeof(px->told));
+		memset(px->untold, 0, sizeof(px->untold));
+	} else if (errno != EAGAIN && errno != EINTR) {
 		px->ending = true;
+	}
 }
 
 static int listen_to_keeper(struct pf__proxy *px)

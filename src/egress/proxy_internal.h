@@ -145,7 +145,8 @@ struct pf__proxy {
 	bool waiting;	   /* a connection was not run because of pf__proxy_paused() */
 	uint64_t relayed;  /* all bytes read of relayed connections, both ways */
 	struct pf_buf out; /* reports that the keeper has not taken */
-	uint32_t told[2];  /* how many: of denials, of others */
+	uint32_t told[2];  /* how many: of denials, of others; since the last answer to SYNC */
+	uint64_t untold[2];
 	struct pf_egress_done totals;
 	bool sync; /* the keeper waits for an answer */
 	uint32_t sync_number;

@@ -25,14 +25,15 @@ static void count(struct pf__proxy *px, enum pf_egress_kind kind)
 static bool is_told(struct pf__conn *c, enum pf_egress_kind kind)
 {
 	struct pf__proxy *px = c->px;
-	uint32_t *told = &px->told[kind != PF_EGRESS_DENIED];
+	bool other = kind != PF_EGRESS_DENIED;
 
 	if (kind == PF_EGRESS_CLOSED)
 		return c->reported;
-	if (*told < PF_EGRESS_REPORTS_MAX) {
-		++*told;
+	if (px->told[other] < PF_EGRESS_REPORTS_MAX) {
+		px->told[other]++;
 		return true;
 	}
+	px->untold[other]++;
 	px->totals.unreported++;
 	return false;
 }

@@ -34,6 +34,7 @@ void pf__door_free(struct pf_sandbox *s); /* the proxy is dead when this returns
 /* door_report.c: what the proxy tells, into the results of the execs that run. */
 struct pf_egress_report;
 void pf__door_report(struct pf_sandbox *s, const struct pf_egress_report *r);
+void pf__door_left_out(struct pf_sandbox *s, uint64_t denials, uint64_t connections);
 void pf__door_deny(struct pf_sandbox *s, const char *rule, const char *hint, uint64_t times);
 
 #endif

@@ -96,13 +96,14 @@ void pf__door_control(struct pf_door *d)
 			pf__door_lose(d, r == -EPIPE ? "pinfold-egress ended unexpectedly" : err.msg);
 			return;
 		}
-		if (m.type == PF_EGRESS_READY)
+		if (m.type == PF_EGRESS_READY) {
 			take_ready(d, &m.ready);
-		else if (m.type == PF_EGRESS_REPORT)
+		} else if (m.type == PF_EGRESS_REPORT) {
 			pf__door_report(d->s, &m.report);
-		else if (m.type == PF_EGRESS_SYNCED)
+		} else if (m.type == PF_EGRESS_SYNCED) {
 			d->synced = m.sync.number;
-		else if (m.type == PF_EGRESS_FAILED) {
+			pf__door_left_out(d->s, m.sync.denials, m.sync.others);
+		} else if (m.type == PF_EGRESS_FAILED) {
 			snprintf(why, sizeof(why), "pinfold-egress does not work here: %.400s",
 				 m.failed.text);
 			pf__door_lose(d, why);

@@ -119,6 +119,17 @@ static void closed(struct pf_exec *e, const struct pf_egress_report *r)
 	tell_connection(e, was);
 }
 
+/* The proxy bounds what it tells, too. */
+void pf__door_left_out(struct pf_sandbox *s, uint64_t denials, uint64_t connections)
+{
+	for (struct pf_exec *e = s->execs; e; e = e->next) {
+		if (!concerns(e, UINT64_MAX))
+			continue;
+		e->result.denials_left_out += denials;
+		e->result.connections_left_out += connections;
+	}
+}
+
 void pf__door_report(struct pf_sandbox *s, const struct pf_egress_report *r)
 {
 	for (struct pf_exec *e = s->execs; e; e = e->next) {

@@ -97,6 +97,20 @@ for i in range(300):
     assert len(r.denials) == 256 and r.denials_left_out == 44
 
 
+@needs_python
+def test_what_the_proxy_does_not_tell_is_counted(pinfold, outside):    # pylint: disable=unused-argument
+    r = pinfold.result("--", PYTHON, "-c", """
+import socket
+request = b"GET http://h.test/ HTTP/1.1\\r\\nHost: h.test\\r\\n\\r\\n"
+for i in range(4100):
+    s = socket.create_connection(("127.0.0.1", 3128))
+    s.sendall(request)
+    while s.recv(4096): pass
+""")
+    assert r.cause == "exited" and r.exit_code == 0, r.stderr
+    assert [d["count"] for d in r.denials] == [4096] and r.denials_left_out == 4
+
+
 # --- allowed ----------------------------------------------------------------------------------
 
 
