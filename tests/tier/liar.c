@@ -183,6 +183,15 @@ static int send_welcome(struct pf_conn *c, const void *body, size_t n)
 		_exit(1);
 	if (lie("silent_after_hello"))
 		for_ever();
+	if (lie("connected_before_welcome"))
+		raw_message(PF_MSG_CONNECTED, "\1\0\0", 4);
+	if (lie("connected_without_door")) {
+		m.door_err = EADDRINUSE;
+		pf_msg_welcome_put(&b, &m);
+		__real_pf_conn_send(c, PF_MSG_WELCOME, b.data, b.len);
+		flush(c);
+		raw_message(PF_MSG_CONNECTED, "\1\0\0", 4);
+	}
 	if (lie("welcome_version"))
 		m.version = 9;
 	if (lie("welcome_landlock"))
@@ -430,10 +439,97 @@ static int send_exited(struct pf_conn *c, const void *body, size_t n)
 	return r;
 }
 
+/* --- the door ------------------------------------------------------------------------------------ */
+
+static void say_connected(uint32_t id)
+{
+	uint8_t b[4];
+
+	pf__le_put(b, id, 4);
+	raw_message(PF_MSG_CONNECTED, b, sizeof(b));
+}
+
+static void say_turned_away(uint32_t count)
+{
+	uint8_t b[4];
+
+	pf__le_put(b, count, 4);
+	raw_message(PF_MSG_TURNED_AWAY, b, sizeof(b));
+}
+
+/* As if somebody had connected. The host's answers go nowhere: there is no such place here. */
+static void connect_door(struct pf_conn *c, uint32_t id)
+{
+	flush(c);
+	pf_conn_open_small(c, pf_stream_up(id), PF_STREAM_OUT, PF_DOOR_CREDIT);
+	pf_conn_open_small(c, pf_stream_down(id), PF_STREAM_IN, PF_DOOR_CREDIT);
+	say_connected(id);
+}
+
+/* Of a connection that is open. */
+static void misuse_connection(struct pf_conn *c)
+{
+	static const uint8_t much[4] = {0xff, 0xff, 0xff, 0xff};
+
+	connect_door(c, 1);
+	if (lie("door_connected_twice"))
+		say_connected(1);
+	if (lie("door_data_without_credit"))
+		for (unsigned i = 0; i < 8; i++)
+			raw_frame(PF_FRAME_DATA, 0, pf_stream_up(1), zeros, sizeof(zeros));
+	if (lie("door_data_the_wrong_way"))
+		raw_frame(PF_FRAME_DATA, 0, pf_stream_down(1), "x", 1);
+	if (lie("door_eof_the_wrong_way"))
+		raw_frame(PF_FRAME_EOF, 0, pf_stream_down(1), "", 0);
+	if (lie("door_credit_too_much"))
+		raw_frame(PF_FRAME_CREDIT, 0, pf_stream_down(1), much, 4);
+	if (lie("door_stop_the_wrong_way"))
+		raw_frame(PF_FRAME_STOP, 0, pf_stream_up(1), "", 0);
+	if (lie("door_data_after_eof")) {
+		raw_frame(PF_FRAME_EOF, 0, pf_stream_up(1), "", 0);
+		raw_frame(PF_FRAME_DATA, 0, pf_stream_up(1), "x", 1);
+	}
+	if (lie("door_ends_at_once")) {
+		raw_frame(PF_FRAME_EOF, 0, pf_stream_up(1), "", 0);
+		raw_frame(PF_FRAME_STOP, 0, pf_stream_down(1), "", 0);
+	}
+	if (lie("door_talks_of_nothing"))
+		raw_frame(PF_FRAME_DATA, 0, pf_stream_up(1), zeros, PF_DOOR_CREDIT / 2);
+}
+
+static void abuse_door(struct pf_conn *c)
+{
+	if (!lie_begins("door_"))
+		return;
+	flush(c);
+	if (lie("door_connected_none"))
+		say_connected(0);
+	if (lie("door_connected_too_big"))
+		say_connected(PF_DOOR_CONN_MAX + 1);
+	if (lie("door_connected_cut"))
+		raw_message(PF_MSG_CONNECTED, "\1\0\0", 3);
+	if (lie("door_unopened_data"))
+		raw_frame(PF_FRAME_DATA, 0, pf_stream_up(7), "x", 1);
+	if (lie("door_turned_away_none"))
+		say_turned_away(0);
+	if (lie("door_turned_away_often"))
+		for (unsigned i = 0; i < 1000; i++)
+			say_turned_away(UINT32_MAX);
+	if (lie("door_connected_for_ever"))
+		for (uint32_t i = 1;; i++)
+			say_connected(i);
+	if (lie("door_more_than_there_are"))
+		for (uint32_t i = 1; i <= PF_DOOR_MAX + 10; i++)
+			connect_door(c, i);
+	else
+		misuse_connection(c);
+}
+
 static int send_started(struct pf_conn *c, const void *body, size_t n)
 {
 	if (lie("silent_after_start"))
 		for_ever();
+	abuse_door(c);
 	if (lie("started_unknown"))
 		say_started(c, 99, 0, 0);
 	if (lie("started_none"))

@@ -22,7 +22,11 @@ WORDS = """silent_after_hello welcome_version welcome_landlock welcome_landlock_
     output_before_ready ready_cut dies_after_ready
     exit_code_too_big signal_too_big signal_none exited_unknown exited_none reaped_unknown
     data_without_credit data_on_stdin data_on_no_stream data_empty data_after_eof eof_twice eof_with_bytes
-    credit_too_much credit_on_stdout credit_cut stop_on_stdout control_on_a_stream data_on_control""".split()
+    credit_too_much credit_on_stdout credit_cut stop_on_stdout control_on_a_stream data_on_control
+    connected_before_welcome connected_without_door
+    door_connected_none door_connected_too_big door_connected_cut door_connected_twice door_connected_for_ever door_unopened_data
+    door_data_without_credit door_data_the_wrong_way door_eof_the_wrong_way door_data_after_eof door_credit_too_much
+    door_stop_the_wrong_way door_turned_away_none""".split()
 # A receipt that is not true: the command must not run.
 RECEIPT = """ready_uid ready_caps ready_seccomp ready_more_filters ready_nnp ready_namespaces ready_pid_1 ready_pid_none
     ready_try_worked ready_tried_nothing ready_tried_one_twice""".split()
@@ -31,7 +35,8 @@ OMITTED = """omits_seccomp omits_first_filter omits_second_filter omits_nnp omit
     omits_uid omits_saved_uid omits_gid omits_identity omits_cgroup_namespace""".split()
 # What the host cannot know better, or need not mind: it ends all the same, with a valid result.
 SUFFERED = """nothing silent_after_ready silent_after_start dies_after_start started_unknown started_none started_odd_step ready_twice ready_for_ever never_exited never_eof exited_at_once exited_twice
-    usage_false output_before_start started_failed started_twice output_for_ever welcome_escapes ready_escapes ready_groups welcome_scoped""".split()
+    usage_false output_before_start started_failed started_twice output_for_ever welcome_escapes ready_escapes ready_groups welcome_scoped
+    door_ends_at_once door_talks_of_nothing door_more_than_there_are door_turned_away_often""".split()
 
 # Alone as root, since with one id and without groups there is nothing to leave out.
 NEED_IDS = {"omits_uid", "omits_saved_uid", "omits_gid", "omits_identity", "omits_caps", "omits_cgroup_namespace", "omits_bounding"}
@@ -118,6 +123,8 @@ def suffered(name, r):
         return f"an absurd usage {r.usage}"
     if name in ("silent_after_ready", "never_exited") and r.cause != "timeout":
         return "not ended by the clock"
+    if name.startswith("door_") and (r.cause, r.stdout) != ("exited", "ran\n"):
+        return "the command is held up by the door"
     if name == "nothing" and (r.cause, r.stdout) != ("exited", "ran\n"):
         return "the liar that does not lie does not work"
     return None
