@@ -42,7 +42,7 @@ int in__door_listen(struct init *in, uint16_t port)
 
 static struct door_conn *find(struct init *in, uint32_t id)
 {
-	for (unsigned i = 0; i < PF_DOOR_MAX; i++)
+	for (unsigned i = 0; i < in->conns_used; i++)
 		if (in->conns[i].fd >= 0 && in->conns[i].id == id)
 			return &in->conns[i];
 	return NULL;
@@ -50,10 +50,10 @@ static struct door_conn *find(struct init *in, uint32_t id)
 
 static struct door_conn *free_place(struct init *in)
 {
-	for (unsigned i = 0; i < PF_DOOR_MAX; i++)
+	for (unsigned i = 0; i < in->conns_used; i++)
 		if (in->conns[i].fd < 0)
 			return &in->conns[i];
-	return NULL;
+	return in->conns_used < PF_DOOR_MAX ? &in->conns[in->conns_used++] : NULL;
 }
 
 static int say_connected(struct init *in, uint32_t id)

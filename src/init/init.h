@@ -81,6 +81,7 @@ struct init {
 	int door;	/* listens; -1: there is none */
 	uint32_t last_conn, turned_away;
 	struct exec execs[EXECS_MAX];
+	unsigned conns_used; /* of conns, ever: the others' memory is not touched */
 	struct door_conn conns[PF_DOOR_MAX];
 };
 

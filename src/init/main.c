@@ -290,7 +290,7 @@ static void add_door(struct init *in, struct pollfd *p, struct watch *w, unsigne
 	if (in->door < 0)
 		return;
 	add(p, w, n, in->door, POLLIN, NULL, WATCH_DOOR);
-	for (unsigned i = 0; i < PF_DOOR_MAX; i++) {
+	for (unsigned i = 0; i < in->conns_used; i++) {
 		struct door_conn *c = &in->conns[i];
 		short events = 0;
 
@@ -458,8 +458,6 @@ int main(void)
 #endif
 	for (i = 0; i < EXECS_MAX; i++)
 		in.execs[i].ctl = in.execs[i].in = in.execs[i].out = in.execs[i].err = -1;
-	for (i = 0; i < PF_DOOR_MAX; i++)
-		in.conns[i].fd = -1;
 	umask(022);
 	sched_getaffinity(0, sizeof(in.cpus), &in.cpus);
 	set_signals(&during_poll);
