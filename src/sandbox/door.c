@@ -246,7 +246,7 @@ int pf__door_connected(struct pf_sandbox *s, const uint8_t *body, size_t n, stru
 		pf__door_deny(s, "network.proxy", s->box->receipt.door.why, 1);
 	else if (!s->door->running)
 		pf__door_start(s->door);
-	if (s->door->dead)
+	if (!s->door->running)
 		refuse(s, m.conn);
 	else
 		take(s->door, m.conn);

@@ -54,6 +54,10 @@ void pf__door_start(struct pf_door *d)
 	pf_helper_close(&o.groups);
 	r->door.proxy = true;
 	r->door.uid = geteuid() ? geteuid() : o.uid;
+	if (code == -EAGAIN) { /* the sandbox's processes are all taken: perhaps not when it asks again */
+		pf__door_deny(d->s, "network.proxy", "the sandbox has no process left for its proxy", 1);
+		return;
+	}
 	if (code < 0 || epoll_ctl(d->epoll, EPOLL_CTL_ADD, d->proxy.control, &e) < 0) {
 		pf__door_lose(d, code < 0 ? err.msg : "no memory for the proxy's socket");
 		return;

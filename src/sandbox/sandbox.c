@@ -218,10 +218,10 @@ int pf_sandbox_end_noted(struct pf_sandbox *s, char **changes_id, char **note, s
 	if (s->box)
 		s->tier->doom(s->box); /* namespaces take a while to die: the rest is done meanwhile */
 	free_execs(s);
-	pf__door_free(s);
 	pf_conn_free(s->conn);
 	if (s->box) {
 		s->tier->stop(s->box);
+		pf__door_free(s); /* now: one that was paused is thawed, and can die */
 		if (changes_id && owed)
 			r = collect(s, whole && s->policy->ws_mode == PF_WS_RW, changes_id, note, err);
 		s->tier->destroy(s->box);

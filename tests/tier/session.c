@@ -620,7 +620,9 @@ static void killed_while_paused(void)
 	size_t got = 0;
 
 	create();
-	e = start_with("echo up; sleep 3600", (struct pf_exec_options){.output = output_flag, .user = &got});
+	/* with a proxy, which stands still as well */
+	e = start_with("bash -c 'exec 3<>/dev/tcp/127.0.0.1/3128; echo up; sleep 3600'",
+		       (struct pf_exec_options){.output = output_flag, .user = &got});
 	await_output(&got, 3);
 	if (pf_sandbox_pause(box, &err) < 0)
 		skip("no freezer");
