@@ -562,6 +562,57 @@ static void events_belong_to_one_command(void)
 	pf_exec_end(e);
 }
 
+#define ASK(name)                                                                                            \
+	"bash -c 'exec 3<>/dev/tcp/127.0.0.1/3128 && "                                                       \
+	"printf \"GET http://" name "/ HTTP/1.1\\r\\nHost: " name                                            \
+	"\\r\\n\\r\\n\" >&3 && cat <&3' | grep -c 403"
+
+static bool was_denied(const struct pf_exec *e, const char *target)
+{
+	char *json = pf_result_to_json(pf_exec_result(e), 0), text[80];
+	bool found;
+
+	snprintf(text, sizeof(text), "\"target\":\"%s:80\"", target);
+	found = strstr(json, text) != NULL;
+	free(json);
+	return found;
+}
+
+static void denials_belong_to_one_command(void)
+{
+	struct pf_exec *a, *b;
+	size_t got = 0;
+
+	create();
+	a = start(ASK("one.test"));
+	await(a);
+	b = start(ASK("two.test"));
+	await(b);
+	CHECK(is(a, "exited") && strcmp(pf_result_text(pf_exec_result(a)), "1\n") == 0);
+	CHECK(was_denied(a, "one.test") && !was_denied(a, "two.test"));
+	CHECK(was_denied(b, "two.test") && !was_denied(b, "one.test"));
+	pf_exec_end(b);
+	pf_exec_end(a);
+	b = start("true");
+	await(b);
+	CHECK(!was_denied(b, "one.test") && !was_denied(b, "two.test"));
+	pf_exec_end(b);
+	if (!has_groups())
+		return; /* never two at once */
+	a = start_with(ASK("three.test") "; exec sleep 3600",
+		       (struct pf_exec_options){.output = output_flag, .user = &got});
+	await_output(&got, 2);
+	b = start(ASK("four.test"));
+	await(b);
+	pf_exec_kill(a);
+	await(a);
+	CHECK(was_denied(b, "four.test") && !was_denied(b, "three.test"));
+	CHECK(was_denied(a, "three.test") &&
+	      was_denied(a, "four.test")); /* nothing tells which of two it was */
+	pf_exec_end(b);
+	pf_exec_end(a);
+}
+
 /* Each command has its own fresh launcher: what one did to itself is not inherited. */
 static void nothing_is_inherited(void)
 {
@@ -901,6 +952,7 @@ static const struct {
 	CASE(environment_and_directory),
 	CASE(limits_of_a_call),
 	CASE(events_belong_to_one_command),
+	CASE(denials_belong_to_one_command),
 	CASE(nothing_is_inherited),
 	CASE(pause_stops_clocks),
 	CASE(killed_while_paused),

@@ -9,7 +9,8 @@ import pytest
 CASES = """several_commands run_and_results wrong_calls concurrent_commands too_many_commands
     one_is_killed_and_the_other_goes_on killed_at_once ended_without_waiting destroyed_while_it_runs kill_all stop_all
     kill_all_again_and_again kill_while_another_starts left_behind stdin_and_signals stdin_closed_at_once held_output
-    environment_and_directory limits_of_a_call events_belong_to_one_command nothing_is_inherited pause_stops_clocks
+    environment_and_directory limits_of_a_call events_belong_to_one_command denials_belong_to_one_command nothing_is_inherited
+    pause_stops_clocks
     killed_while_paused files files_refused files_large files_that_are_not_files files_listed the_last_word
     init_dies""".split()
 
