@@ -123,6 +123,29 @@ static void say_denials(const struct pf_result *r, struct pf_buf *out)
 		}
 		pf_buf_addc(out, '\n');
 	}
+	if (r->denials_left_out) {
+		lead(out);
+		pf_buf_addf(out, "denied %llu more\n", (unsigned long long)r->denials_left_out);
+	}
+}
+
+/* Of a tunnel that was allowed and led nowhere most clients show a number alone. */
+static void say_unreached(const struct pf_result *r, struct pf_buf *out)
+{
+	for (size_t i = 0; i < r->connection_count; i++) {
+		const struct pf_connection *c = &r->connections[i];
+
+		if (strcmp(c->verdict, "unreached") != 0)
+			continue;
+		lead(out);
+		pf_buf_adds(out, "not reached, though allowed: ");
+		pf_cli_name(out, c->target);
+		if (c->error) {
+			pf_buf_adds(out, ": ");
+			pf_cli_name(out, c->error);
+		}
+		pf_buf_addc(out, '\n');
+	}
 }
 
 static void say_count(struct pf_buf *out, const char **comma, uint64_t n, const char *what)
@@ -307,6 +330,7 @@ void pf_human_summary(const struct pf_run *run, enum pf_summary how, struct pf_b
 	}
 	say_hits(r, out);
 	say_denials(r, out);
+	say_unreached(r, out);
 	if (how == PF_SUMMARY_FULL)
 		say_unenforced(&r->receipt, out);
 	if (how == PF_SUMMARY_FULL || r->cause != PF_CAUSE_EXITED || r->exit_code != 0)

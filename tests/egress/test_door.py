@@ -144,6 +144,11 @@ def test_unreached(pinfold, names):    # pylint: disable=unused-argument
     assert all(c["error"] for c in r.connections)
 
 
+def test_unreached_is_told(pinfold, names):    # pylint: disable=unused-argument
+    p = pinfold.run(*allow("nowhere.test:443"), "--", *fetch("https://nowhere.test/"))
+    assert "pinfold: not reached, though allowed: nowhere.test:443: there is no such name\n" in p.err, p.err
+
+
 def test_redirect_to_a_refused_host(pinfold, names, serve):    # pylint: disable=unused-argument
     serve(world.says(b"HTTP/1.1 302 Found\r\nLocation: http://other.test/\r\nContent-Length: 0\r\n\r\n"), EXAMPLE, 80)
     r = pinfold.result(*allow("example.org:80"), "--", "curl", "-sSL", "http://example.org/")
