@@ -191,7 +191,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(sort $(wildcard tests/fuzz/fu
 $(O)/fuzz/%: tests/fuzz/%.c $(addprefix $(O)/obj/fuzz/,libimport.a liberofs.a libprompt.a libpinfold.a) | $(GEN)
 	$(call say,FUZZ,$@)mkdir -p $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -MF $@.d -o $@ $< $(filter %.a,$^) $(FUZZ_LIBS)
 $(O)/fuzz/fuzz_oci $(O)/fuzz/fuzz_layer: FUZZ_LIBS := $(IMAGE_LIBS)
-$(O)/fuzz/fuzz_prompt%: FUZZ_LIBS := $(PROMPT_LIBS)
+$(O)/fuzz/fuzz_prompt $(O)/fuzz/fuzz_prompt_weights: FUZZ_LIBS := $(PROMPT_LIBS)
 
 -include $(shell find $(O)/obj $(O)/unit $(O)/fuzz -name '*.d' 2>/dev/null)
 
