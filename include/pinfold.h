@@ -111,6 +111,7 @@ struct pf_exec_options {
 	 * Where the policy judges it, and it needs nothing that only a shell does, no shell is started. */
 	const char *shell;
 	/* guard.command of the policy judges words and lines before they start; a refusal is cause "denied".
+	 * From the second command on it asks inside, and output of other commands may be told of meanwhile.
 	 * A person said yes to this one: what the policy would ask about runs; what it denies does not. */
 	int approved;
 	int last; /* no other command follows: the sandbox ends with this one, and is torn down sooner */

@@ -44,7 +44,7 @@ $(O)/obj/$(2)/tests/%.o: tests/%.c | $(GEN)
 	$$(call say,CC,$$@)mkdir -p $$(@D) && $$(CC) $$($(3)) -MMD -MP -c -o $$@ $$<
 $(1)/session: $(O)/obj/$(2)/tests/san/session.o $(O)/obj/$(2)/libpinfold.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4))
-$(1)/tier/session $(1)/tier/steps $(1)/tier/outputs: $(1)/tier/%: $(O)/obj/$(2)/tests/tier/%.o $(O)/obj/$(2)/libpinfold.a
+$(1)/tier/session $(1)/tier/steps $(1)/tier/outputs $(1)/tier/guarded: $(1)/tier/%: $(O)/obj/$(2)/tests/tier/%.o $(O)/obj/$(2)/libpinfold.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4))
 $(1)/tier/liar: $(O)/obj/$(2)/tests/tier/liar.o $(SRC_INIT:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libinner.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(4)) $$(LIAR_WRAPS)
@@ -55,9 +55,9 @@ $(eval $(call san_programs,$(O)/asan,host,HOST_CFLAGS,HOST_LINK))
 $(eval $(call san_programs,$(O)/ubsan,trap,TRAP_CFLAGS,MUSL_LINK))
 
 # What tests/tier needs: a program of the public API, and an init that lies (the real one, with some of its calls wrapped).
-TIER_PROGRAMS := $(O)/tier/session $(O)/tier/steps $(O)/tier/outputs $(O)/tier/liar
+TIER_PROGRAMS := $(O)/tier/guarded $(O)/tier/session $(O)/tier/steps $(O)/tier/outputs $(O)/tier/liar
 LIAR_WRAPS = $(shell grep -o '__real_[a-z_]*' tests/tier/liar.c | sort -u | sed s/__real_/-Wl,--wrap=/)
-$(O)/tier/session $(O)/tier/steps $(O)/tier/outputs: $(O)/tier/%: $(O)/obj/tier/%.o $(O)/obj/musl/libpinfold.a
+$(O)/tier/guarded $(O)/tier/session $(O)/tier/steps $(O)/tier/outputs: $(O)/tier/%: $(O)/obj/tier/%.o $(O)/obj/musl/libpinfold.a
 	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK)
 $(O)/tier/liar: $(O)/obj/tier/liar.o $(SRC_INIT:src/%.c=$(O)/obj/musl/%.o) $(O)/obj/musl/libinner.a
 	$(call say,LINK,$@)mkdir -p $(@D) && $(MUSL_LINK) $(LIAR_WRAPS)

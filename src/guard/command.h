@@ -141,14 +141,22 @@ struct pf_command_places {
 		      int (*each)(void *arg, const char *name), void *arg);
 	void *user;
 	const char *at; /* the workspace's absolute path; NULL: not known */
-	/* Written in this session, relative to the workspace: running one is said so. NULL is fine. */
-	const struct pf_list *written;
+	/* Has the sandbox written this file in an earlier command of the session? That it is run is said so
+	 * in the verdict's `written`. NULL: nothing is known. */
+	bool (*written)(void *user, const char *cwd, const char *path);
 };
 
-/* The places of a workspace: dir_fd is the directory, at its absolute path inside the sandbox. */
+/* The places of a workspace: dir_fd is the directory, at its absolute path inside the sandbox. Where commands
+ * have run before, what they made is not in it: then look and list ask inside, of paths relative to the
+ * workspace. Answers from inside may be lies; nothing but this signal depends on them. */
 struct pf_command_workspace {
 	int dir_fd;
 	const char *at;
+	/* What the path leads to, links followed: 0, or -errno; -EXDEV where a link leads out. NULL: dir_fd
+	 */
+	int (*look)(void *user, const char *path, bool *dir);
+	int (*list)(void *user, const char *dir, int (*each)(void *arg, const char *name), void *arg);
+	void *user;
 };
 void pf_command_places_init(struct pf_command_places *p, struct pf_command_workspace *w);
 
@@ -159,6 +167,8 @@ struct pf_command_verdict {
 	bool would_allow;	 /* what enforce would say */
 	char rule[64];		 /* "sort", "git push", "not-understood", "user:3" */
 	char reason[256];	 /* one line of printable text */
+	char written[128]; /* a program that an allowed line runs, and the sandbox itself wrote; "": none
+			      known */
 };
 
 /* Judge a line. places NULL: nothing about paths can be said, so none is allowed. plan may be NULL; else it

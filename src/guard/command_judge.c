@@ -325,7 +325,11 @@ static void settle(struct pf__judge *j)
 	if (out->would_allow) {
 		if (!*out->rule)
 			set_rule(j, "commands");
-		snprintf(out->reason, sizeof(out->reason), "every command is known and stays inside");
+		snprintf(out->reason, sizeof(out->reason), "every command is known and stays inside%s%s%s",
+			 *out->written ? "; " : "", out->written,
+			 *out->written ? ", which it runs, was written by the sandbox" : "");
+	} else {
+		*out->written = '\0';
 	}
 	if (j->policy->mode != PF_GUARD_ENFORCE)
 		out->verdict = PF_VERDICT_ALLOW;

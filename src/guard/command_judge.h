@@ -105,7 +105,7 @@ bool pf__path_text(struct pf__judge *j, const char *text, char role);
 bool pf__names_secret(struct pf__judge *j, const char *pattern);
 bool pf__printed(struct pf__judge *j, const char *text);
 bool pf__path_relative(const struct pf__judge *j, const char *path, char *out, size_t cap);
-bool pf__is_written(const struct pf__judge *j, const char *path, bool session); /* relative to cwd */
+bool pf__is_written(const struct pf__judge *j, const char *path); /* by this line; relative to cwd */
 enum pf_path_where pf__lexical_resolve(void *user, const char *cwd, const char *path);
 int pf__lexical_expand(void *user, const char *cwd, const char *pattern,
 		       int (*each)(void *arg, const char *name), void *arg);

@@ -251,13 +251,20 @@ static bool in_list(const struct pf_list *l, const char *name)
 	return false;
 }
 
-bool pf__is_written(const struct pf__judge *j, const char *path, bool session)
+bool pf__is_written(const struct pf__judge *j, const char *path)
 {
 	char name[4096];
 
-	if (!pf__path_relative(j, path, name, sizeof(name)))
-		return false;
-	return in_list(&j->written, name) || (session && j->places && in_list(j->places->written, name));
+	return pf__path_relative(j, path, name, sizeof(name)) && in_list(&j->written, name);
+}
+
+/* Code that an earlier command wrote is code of the workspace as any other; but whoever reads the verdict is
+ * told. */
+static void note_written(struct pf__judge *j, const char *path)
+{
+	if (!*j->out->written && j->places && j->places->written &&
+	    j->places->written(j->places->user, j->cwd, path))
+		pf_printable(path, strlen(path), j->out->written, sizeof(j->out->written));
 }
 
 static bool common(const char *path, char role)
@@ -307,9 +314,11 @@ static bool judge_names(struct pf__judge *j, const char *path, char role, bool p
 
 	if (has_name(path, pattern, true, found))
 		return pf__ask(j, "%s may hold secrets", found);
-	if ((role == 'x' || (role == 'r' && j->tool && j->tool->traits & PF__CODE)) &&
-	    pf__is_written(j, path, role == 'x'))
-		return pf__ask(j, "%.60s was written by the sandbox in this session, and would be run", path);
+	if (role == 'x' || (role == 'r' && j->tool && j->tool->traits & PF__CODE)) {
+		if (pf__is_written(j, path))
+			return pf__ask(j, "%.60s would be written by this line, and run", path);
+		note_written(j, path);
+	}
 	if (strchr("cd", role) && (strncasecmp(path, ".git", 4) == 0 || strstr(path, "/.git")))
 		return pf__ask(j, "%.60s belongs to git", path);
 	if (strchr("wm", role) && has_name(path, pattern, false, found))

@@ -45,6 +45,20 @@ static int open_there(const struct pf_command_workspace *w, const char *path, in
 	return pf_openat2(w->dir_fd, path, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
 }
 
+static int look(const struct pf_command_workspace *w, const char *path, bool *dir)
+{
+	PF_AUTO_CLOSE int fd = -1;
+	struct stat st;
+
+	if (w->look)
+		return w->look(w->user, path, dir);
+	fd = open_there(w, path, O_PATH);
+	if (fd < 0)
+		return fd;
+	*dir = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+	return 0;
+}
+
 static bool climbs(const char *path)
 {
 	for (const char *s = path; *s; s += strspn(s, "/")) {
@@ -81,21 +95,20 @@ static enum pf_path_where missing(const struct pf_command_workspace *w, char *pa
 	if (climbs(path))
 		return PF_PATH_UNKNOWN;
 	for (;;) {
-		PF_AUTO_CLOSE int fd = -1;
-		char *slash;
+		char *slash = strrchr(path, '/');
+		bool dir;
+		int r;
 
-		path[strcspn(path, "")] = '\0';
-		slash = strrchr(path, '/');
 		if (!slash)
 			return PF_PATH_MISSING;
 		*slash = '\0';
 		if (!*path)
 			return PF_PATH_UNKNOWN;
-		fd = open_there(w, path, O_PATH);
-		if (fd >= 0)
+		r = look(w, path, &dir);
+		if (r == 0)
 			return PF_PATH_MISSING;
-		if (fd != -ENOENT)
-			return fd == -EXDEV || fd == -ELOOP ? PF_PATH_LINK_OUT : PF_PATH_UNKNOWN;
+		if (r != -ENOENT)
+			return r == -EXDEV || r == -ELOOP ? PF_PATH_LINK_OUT : PF_PATH_UNKNOWN;
 	}
 }
 
@@ -103,17 +116,17 @@ static enum pf_path_where resolve(void *user, const char *cwd, const char *path)
 {
 	const struct pf_command_workspace *w = user;
 	char at[8192];
-	PF_AUTO_CLOSE int fd = -1;
-	struct stat st;
+	bool dir;
+	int r;
 
 	if (!relative(w, cwd, path, at, sizeof(at)))
 		return PF_PATH_OUTSIDE;
-	fd = open_there(w, at, O_PATH);
-	if (fd >= 0)
-		return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) ? PF_PATH_DIR : PF_PATH_INSIDE;
-	if (fd == -ENOENT)
+	r = look(w, at, &dir);
+	if (r == 0)
+		return dir ? PF_PATH_DIR : PF_PATH_INSIDE;
+	if (r == -ENOENT)
 		return leaves_as_text(at) ? PF_PATH_OUTSIDE : missing(w, at);
-	if (fd == -EXDEV || fd == -ELOOP)
+	if (r == -EXDEV || r == -ELOOP)
 		return leaves_as_text(at) ? PF_PATH_OUTSIDE : PF_PATH_LINK_OUT;
 	return PF_PATH_UNKNOWN;
 }
@@ -156,7 +169,8 @@ static int go_on(struct glob *g, const char *prefix, const char *name, const cha
 		return -ENAMETOOLONG;
 	if (*rest)
 		return expand_from(g, next, rest + strspn(rest, "/"));
-	if (relative(g->w, g->cwd, next, at, sizeof(at))) {
+	/* inside, a question costs a process: a name that is not there is judged with the rest */
+	if (!g->w->look && relative(g->w, g->cwd, next, at, sizeof(at))) {
 		PF_AUTO_CLOSE int fd =
 			pf_openat2(g->w->dir_fd, at, O_PATH | O_NOFOLLOW, 0, RESOLVE_NO_MAGICLINKS);
 
@@ -167,18 +181,31 @@ static int go_on(struct glob *g, const char *prefix, const char *name, const cha
 	return g->each(g->arg, next);
 }
 
-static int match_dir(struct glob *g, const char *prefix, const char *component, const char *rest)
+struct listing {
+	struct glob *g;
+	const char *prefix, *component, *rest;
+};
+
+static int match_name(void *arg, const char *name)
+{
+	struct listing *l = arg;
+
+	if (++l->g->seen > SEEN_MAX)
+		return -E2BIG;
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || fnmatch(l->component, name, FNM_PERIOD) != 0)
+		return 0;
+	return go_on(l->g, l->prefix, name, l->rest);
+}
+
+static int list_there(const struct pf_command_workspace *w, const char *at, struct listing *l)
 {
 	PF_AUTO_DIR DIR *dir = NULL;
-	char at[8192];
 	struct dirent *d;
 	int fd, r = 0;
 
-	if (!relative(g->w, g->cwd, *prefix ? prefix : ".", at, sizeof(at)))
-		return -EXDEV;
-	fd = open_there(g->w, at, O_RDONLY | O_DIRECTORY);
-	if (fd == -ENOENT || fd == -ENOTDIR)
-		return 0;
+	if (w->list)
+		return w->list(w->user, at, match_name, l);
+	fd = open_there(w, at, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fd;
 	dir = fdopendir(fd);
@@ -186,15 +213,21 @@ static int match_dir(struct glob *g, const char *prefix, const char *component, 
 		close(fd);
 		return -ENOMEM;
 	}
-	while (r == 0 && (d = readdir(dir))) {
-		if (++g->seen > SEEN_MAX)
-			return -E2BIG;
-		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
-			continue;
-		if (fnmatch(component, d->d_name, FNM_PERIOD) == 0)
-			r = go_on(g, prefix, d->d_name, rest);
-	}
+	while (r == 0 && (d = readdir(dir)))
+		r = match_name(l, d->d_name);
 	return r;
+}
+
+static int match_dir(struct glob *g, const char *prefix, const char *component, const char *rest)
+{
+	struct listing l = {g, prefix, component, rest};
+	char at[8192];
+	int r;
+
+	if (!relative(g->w, g->cwd, *prefix ? prefix : ".", at, sizeof(at)))
+		return -EXDEV;
+	r = list_there(g->w, at, &l);
+	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
 /* Depth is bounded by the length of a path. */

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -76,19 +77,33 @@ static void put(uint8_t **p, uint64_t v, unsigned bytes)
 	}
 }
 
-static int stat_file(const char *path)
+static int tell(const struct stat *st)
 {
 	uint8_t out[28], *p = out;
+
+	put(&p, st->st_mode, 4);
+	put(&p, st->st_uid, 4);
+	put(&p, st->st_gid, 4);
+	put(&p, (uint64_t)st->st_size, 8);
+	put(&p, (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec, 8);
+	return pf_write_full(1, out, sizeof(out)) < 0 ? EIO : 0;
+}
+
+static int stat_file(const char *path)
+{
 	struct stat st;
 
-	if (lstat(path, &st) < 0)
-		return errno;
-	put(&p, st.st_mode, 4);
-	put(&p, st.st_uid, 4);
-	put(&p, st.st_gid, 4);
-	put(&p, (uint64_t)st.st_size, 8);
-	put(&p, (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec, 8);
-	return pf_write_full(1, out, sizeof(out)) < 0 ? EIO : 0;
+	return lstat(path, &st) < 0 ? errno : tell(&st);
+}
+
+static int stat_beneath(const char *path)
+{
+	PF_AUTO_CLOSE int fd = pf_openat2(AT_FDCWD, path, O_PATH, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+	struct stat st;
+
+	if (fd < 0)
+		return -fd;
+	return fstat(fd, &st) < 0 ? errno : tell(&st);
 }
 
 static int remove_file(const char *path)
@@ -125,6 +140,8 @@ int in__fileop(uint8_t op, const char *path)
 		return list(path);
 	case PF_OP_STAT:
 		return stat_file(path);
+	case PF_OP_BENEATH:
+		return stat_beneath(path);
 	case PF_OP_MKDIR:
 		return mkdir(path, 0777) < 0 ? errno : 0;
 	case PF_OP_REMOVE:

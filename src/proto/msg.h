@@ -125,8 +125,9 @@ enum pf_start_op {
 	PF_OP_STAT =
 		5, /* stdout: u32 mode, u32 uid, u32 gid, u64 size, s64 mtime_ns; not following a last link */
 	PF_OP_MKDIR = 6,
-	PF_OP_REMOVE = 7, /* file, or tree */
-	PF_OP_LINE = 8,	  /* argv is a command line in tokens, each of which begins with its kind */
+	PF_OP_REMOVE = 7,  /* file, or tree */
+	PF_OP_BENEATH = 9, /* as STAT, of what the path leads to from cwd; EXDEV: it leads out of there */
+	PF_OP_LINE = 8,	   /* argv is a command line in tokens, each of which begins with its kind */
 };
 
 /* Tokens of PF_OP_LINE. Commands are separated by what joins them; each has at least one word. A redirection

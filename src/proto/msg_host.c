@@ -59,7 +59,7 @@ static void walk_start(struct pf__wire *w, struct pf_msg_start *m)
 
 	pf__wire_exec(w, &m->exec);
 	pf__wire_u8(w, &m->op);
-	pf__wire_range(w, m->op, PF_OP_EXEC, PF_OP_LINE, "op");
+	pf__wire_range(w, m->op, PF_OP_EXEC, PF_OP_BENEATH, "op");
 	file = m->op != PF_OP_EXEC && m->op != PF_OP_LINE; /* then argv is [path] */
 	pf__wire_strs(w, &m->argv, PF_ARGS_MAX, file ? PATH : PF_CONTROL_MAX, "argv");
 	pf__wire_range(w, m->argv.count, 1, file ? 1 : PF_ARGS_MAX, "the count of argv");

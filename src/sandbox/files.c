@@ -46,18 +46,16 @@ static size_t feed(struct pf_exec *e, const char **p, size_t n, struct pf_error 
 	return n;
 }
 
-static int run(struct pf_sandbox *s, uint8_t op, const char *path, const void *in, size_t in_n, struct job *j,
-	       struct pf_error *err)
+static int run_in(struct pf_sandbox *s, uint8_t op, const char *cwd, const char *path, const void *in,
+		  size_t in_n, struct job *j, struct pf_error *err)
 {
 	const char *argv[] = {path, NULL}, *p = in;
 	struct pf_exec_options o = {
-		.argv = argv, .cwd = "/", .want_stdin = op == PF_OP_WRITE, .output = take, .user = j};
+		.argv = argv, .cwd = cwd, .want_stdin = op == PF_OP_WRITE, .output = take, .user = j};
 	const struct pf_result *r;
 	struct pf_exec *e;
 	int code;
 
-	if (path[0] != '/')
-		return pf_fail(err, -EINVAL, "'%s' is not an absolute path of the inside", path);
 	code = pf__exec_start_op(s, op, &o, &e, err);
 	if (code < 0)
 		return code;
@@ -75,6 +73,14 @@ static int run(struct pf_sandbox *s, uint8_t op, const char *path, const void *i
 			       strerror(r->exit_code));
 	pf_exec_end(e);
 	return code;
+}
+
+static int run(struct pf_sandbox *s, uint8_t op, const char *path, const void *in, size_t in_n, struct job *j,
+	       struct pf_error *err)
+{
+	if (path[0] != '/')
+		return pf_fail(err, -EINVAL, "'%s' is not an absolute path of the inside", path);
+	return run_in(s, op, "/", path, in, in_n, j, err);
 }
 
 int pf_file_read(struct pf_sandbox *s, const char *path, size_t max, char **data, size_t *n,
@@ -114,10 +120,11 @@ static uint64_t get(const uint8_t **p, unsigned bytes)
 	return v;
 }
 
-int pf_file_stat(struct pf_sandbox *s, const char *path, struct pf_file_stat *out, struct pf_error *err)
+static int stat_in(struct pf_sandbox *s, uint8_t op, const char *cwd, const char *path,
+		   struct pf_file_stat *out, struct pf_error *err)
 {
 	struct job j = {.got = {.limit = 64}};
-	int r = run(s, PF_OP_STAT, path, NULL, 0, &j, err);
+	int r = run_in(s, op, cwd, path, NULL, 0, &j, err);
 	const uint8_t *p = (const uint8_t *)j.got.data;
 
 	if (r == 0 && j.got.len != 28)
@@ -131,6 +138,19 @@ int pf_file_stat(struct pf_sandbox *s, const char *path, struct pf_file_stat *ou
 	}
 	pf_buf_free(&j.got);
 	return r;
+}
+
+int pf_file_stat(struct pf_sandbox *s, const char *path, struct pf_file_stat *out, struct pf_error *err)
+{
+	if (path[0] != '/')
+		return pf_fail(err, -EINVAL, "'%s' is not an absolute path of the inside", path);
+	return stat_in(s, PF_OP_STAT, "/", path, out, err);
+}
+
+int pf__file_beneath(struct pf_sandbox *s, const char *cwd, const char *path, struct pf_file_stat *out,
+		     struct pf_error *err)
+{
+	return stat_in(s, PF_OP_BENEATH, cwd, path, out, err);
 }
 
 int pf_file_list(struct pf_sandbox *s, const char *path, void (*each)(void *, char, const char *), void *user,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the command policy says of an exec, before anything of it starts. A signal and a seat belt, never the
- * wall (docs/guard.md). Paths are looked up in the workspace as the host has it: what an earlier command of
- * the sandbox wrote is not known there, and what is not known is not allowed.
+ * wall (docs/guard.md).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,33 +32,15 @@ static int quote(const char *const *words, struct pf_buf *out)
 	return out->failed ? -ENOMEM : 0;
 }
 
-/* The directory in which the command starts, if that is in the workspace; else -1, and no path is known. */
-static int open_start(const struct pf_sandbox *s, const char *cwd)
-{
-	const char *at = s->box->workspace_at;
-	PF_AUTO_CLOSE int top = -1;
-
-	if (!at || !pf_path_within(cwd, at))
-		return -1;
-	top = open(s->policy->ws_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (top < 0 || strcmp(cwd, at) == 0)
-		return pf_take_fd(&top);
-	return pf_open_beneath(top, cwd + strlen(at) + 1, O_PATH | O_DIRECTORY, 0);
-}
-
 static int judge(struct pf_sandbox *s, const struct pf_exec_options *o,
 		 const struct pf_command_policy *policy, const char *line, struct pf_guard *out,
 		 struct pf_list *tokens, struct pf_error *err)
 {
 	__attribute__((cleanup(pf_command_plan_free))) struct pf_command_plan plan = {0};
-	const char *cwd = pf__command_cwd(s, o);
-	PF_AUTO_CLOSE int dir = open_start(s, cwd);
-	struct pf_command_workspace workspace = {.dir_fd = dir, .at = cwd};
-	struct pf_command_places places;
-	int r;
+	__attribute__((cleanup(pf__guard_places_close))) struct pf__guard_places own;
+	const struct pf_command_places *places = pf__guard_places_open(&own, s, pf__command_cwd(s, o));
+	int r = pf_command_judge(policy, places, line, strlen(line), &out->verdict, &plan, err);
 
-	pf_command_places_init(&places, &workspace);
-	r = pf_command_judge(policy, dir < 0 ? NULL : &places, line, strlen(line), &out->verdict, &plan, err);
 	if (r < 0 || !o->shell)
 		return r;
 	r = pf_command_tokens(&plan, tokens);

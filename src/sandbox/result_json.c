@@ -163,6 +163,7 @@ static void write_command(const struct pf_guard *g, struct pf_jsonw *w)
 	pf_jsonw_kstr(w, "rule", g->verdict.rule);
 	pf_jsonw_kstr(w, "reason", g->verdict.reason);
 	pf_jsonw_kbool(w, "shell", g->shell);
+	kstr_or_null(w, "written", *g->verdict.written ? g->verdict.written : NULL);
 	pf_jsonw_end(w, '}');
 }
 

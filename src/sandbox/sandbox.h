@@ -7,6 +7,7 @@
  *   image.c     the image: found, made on need, held
  *   command.c   what a command starts with: words, environment, directory
  *   guard.c     what the command policy says before it starts
+ *   guard_places.c  where it looks paths up
  *   exec.c      an exec from prepare to start; its stdin, signals, end
  *   step.c      what init says, what the clock says
  *   prove.c     does the wall that was asked for stand?
@@ -151,6 +152,22 @@ int pf__command_words(const struct pf_sandbox *s, const struct pf_exec_options *
 		      struct pf_error *err);
 int pf__command_env(const struct pf_sandbox *s, const struct pf_exec_options *o, struct pf_list *env);
 const char *pf__command_cwd(const struct pf_sandbox *s, const struct pf_exec_options *o);
+
+/* files.c: what path leads to from cwd, links followed; -EXDEV where it leads out of there */
+int pf__file_beneath(struct pf_sandbox *s, const char *cwd, const char *path, struct pf_file_stat *out,
+		     struct pf_error *err);
+
+/* guard_places.c: where paths of a line are looked up; NULL: nothing can be said of any. p stays where it is
+ */
+struct pf__guard_places {
+	struct pf_sandbox *box;
+	struct pf_command_workspace workspace;
+	struct pf_command_places places;
+	unsigned questions;
+};
+const struct pf_command_places *pf__guard_places_open(struct pf__guard_places *p, struct pf_sandbox *s,
+						      const char *cwd);
+void pf__guard_places_close(struct pf__guard_places *p);
 
 /* guard.c. words: what would be started; tokens: what init runs in their place without a shell, empty where
  * they hold. judge: 0 also where nothing is judged; refuse: e has its result then */

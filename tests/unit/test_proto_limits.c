@@ -46,7 +46,7 @@ static void ranges_are_kept(void **state)
 	REFUSED(prepare, tty, 2);
 	REFUSED(prepare, want_stdin, 255);
 	REFUSED(start, op, 0);
-	REFUSED(start, op, PF_OP_LINE + 1);
+	REFUSED(start, op, PF_OP_BENEATH + 1);
 	REFUSED(start, op, PF_OP_READ); /* has four arguments */
 	REFUSED(start, argv.count, 0);
 	REFUSED(start, argv.count, PF_ARGS_MAX + 1);
