@@ -169,7 +169,15 @@ def find_suites():
     return sorted({os.path.dirname(p) for p in glob.glob("tests/*/**/test_*.py", recursive=True)})
 
 
+def hear_signals():
+    """A shell starts what runs in its background deaf to ^C, nohup to hang-ups; what the tests start would be so too."""
+    for signo in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(signo) == signal.SIG_IGN:
+            signal.signal(signo, signal.SIG_DFL)
+
+
 def main():
+    hear_signals()
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
     parser.add_argument("--jobs", type=int, default=2)
