@@ -301,6 +301,12 @@ def test_a_ready_policy_runs(pinfold, workspace, path):
     assert (r.cause, r.exit_code, r.stdout) == ("exited", 0, "x")
 
 
+def test_the_ready_policies_are_named():
+    for page in ("man/pinfold-policy.5", "docs/policy.md"):
+        for path in READY:
+            assert os.path.basename(path) in read(page), f"{page} does not name {os.path.basename(path)}"
+
+
 def schema_fields(schema, node, prefix, out):
     """Dotted names of all properties; the two halves' shared parts once for each half, namespaces as one field."""
     for option in node.get("anyOf", [node]):
