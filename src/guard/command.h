@@ -155,6 +155,7 @@ struct pf_command_workspace {
 	/* What the path leads to, links followed: 0, or -errno; -EXDEV where a link leads out. NULL: dir_fd
 	 */
 	int (*look)(void *user, const char *path, bool *dir);
+	/* 0 also where there is no such directory */
 	int (*list)(void *user, const char *dir, int (*each)(void *arg, const char *name), void *arg);
 	void *user;
 };

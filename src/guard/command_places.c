@@ -175,7 +175,7 @@ static int go_on(struct glob *g, const char *prefix, const char *name, const cha
 			pf_openat2(g->w->dir_fd, at, O_PATH | O_NOFOLLOW, 0, RESOLVE_NO_MAGICLINKS);
 
 		if (fd < 0)
-			return fd == -ENOENT ? 0 : fd;
+			return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
 	}
 	g->found++;
 	return g->each(g->arg, next);
@@ -206,6 +206,8 @@ static int list_there(const struct pf_command_workspace *w, const char *at, stru
 	if (w->list)
 		return w->list(w->user, at, match_name, l);
 	fd = open_there(w, at, O_RDONLY | O_DIRECTORY);
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return 0;
 	if (fd < 0)
 		return fd;
 	dir = fdopendir(fd);
@@ -222,12 +224,10 @@ static int match_dir(struct glob *g, const char *prefix, const char *component, 
 {
 	struct listing l = {g, prefix, component, rest};
 	char at[8192];
-	int r;
 
-	if (!relative(g->w, g->cwd, *prefix ? prefix : ".", at, sizeof(at)))
-		return -EXDEV;
-	r = list_there(g->w, at, &l);
-	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+	/* an error of one name ends all: the names behind it were not judged */
+	return relative(g->w, g->cwd, *prefix ? prefix : ".", at, sizeof(at)) ? list_there(g->w, at, &l)
+									      : -EXDEV;
 }
 
 /* Depth is bounded by the length of a path. */

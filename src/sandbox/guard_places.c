@@ -59,7 +59,7 @@ static int list(void *user, const char *dir, int (*each)(void *arg, const char *
 	int r = look(p, dir, &is_dir);
 
 	if (r < 0 || !is_dir)
-		return r < 0 ? r : -ENOTDIR;
+		return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 	pf_buf_addf(&path, "%s/%s", p->places.at, dir);
 	if (path.failed)
 		return -ENOMEM;
