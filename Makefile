@@ -77,11 +77,12 @@ SRC_EGRESS    := $(filter-out src/egress/main.c,$(sort $(wildcard src/egress/*.c
 # The patterns of redaction are data of a build tool; what ships are the tables it makes of them.
 SRC_PATTERNS  := $(sort $(wildcard src/guard/redact_patterns_*.c))
 SRC_GUARD     := $(filter-out $(SRC_PATTERNS),$(sort $(wildcard src/guard/*.c)))
+SRC_VIEW      := $(sort $(wildcard src/view/*.c))
 
 # What stands in libpinfold; init links base, proto and linux alone.
 SRC_INNER := $(SRC_BASE) $(SRC_LINUX) $(SRC_PROTO)
 SRC_IMAGE     := $(sort $(wildcard src/image/*.c))
-SRC_LIB   := $(SRC_INNER) $(SRC_EGRESS) $(SRC_GUARD) $(SRC_POLICY) $(SRC_IMAGE) $(SRC_WORKSPACE) $(SRC_TIER) $(SRC_SANDBOX)
+SRC_LIB   := $(SRC_INNER) $(SRC_EGRESS) $(SRC_GUARD) $(SRC_POLICY) $(SRC_IMAGE) $(SRC_VIEW) $(SRC_WORKSPACE) $(SRC_TIER) $(SRC_SANDBOX)
 
 # What pinfold-image is made of, beside src/image/import, src/erofs and what init links too.
 SRC_IMPORT    := $(sort $(wildcard src/image/import/*.c))
@@ -99,7 +100,7 @@ $(PROMPT_OBJS)encoder_vnni.o: CPU_CFLAGS := -mavx512f -mavx512bw -mavx512dq -mav
 GEN := $(O)/gen/syscall_filter.h $(O)/gen/redact_tables.h
 
 .PHONY: all
-all: $(O)/pinfold $(addprefix $(O)/libexec/pinfold/,pinfold-init pinfold-egress pinfold-image pinfold-guard) $(O)/share/pinfold/guard-prompt.bin $(O)/libpinfold.a
+all: $(O)/pinfold $(addprefix $(O)/libexec/pinfold/,pinfold-init pinfold-egress pinfold-refuse pinfold-image pinfold-guard) $(O)/share/pinfold/guard-prompt.bin $(O)/libpinfold.a
 
 # --- flavours: musl (ships), dyn (ships: pinfold-image), break (musl, test builds with PF_BREAK), trap (musl, UBSan), host (glibc, ASan), fuzz
 # 1: flavour  2: compiler  3: flags
@@ -144,6 +145,8 @@ define programs
 $(1)/pinfold: $(SRC_CLI:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libpinfold.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
 $(1)/libexec/pinfold/pinfold-init: $(SRC_INIT:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libinner.a
+	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
+$(1)/libexec/pinfold/pinfold-refuse: $(O)/obj/$(2)/refuse/main.o
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
 $(1)/libexec/pinfold/pinfold-egress: $(O)/obj/$(2)/egress/main.o $(SRC_EGRESS:src/%.c=$(O)/obj/$(2)/%.o) $(O)/obj/$(2)/libinner.a
 	$$(call say,LINK,$$@)mkdir -p $$(@D) && $$($(3))
