@@ -29,6 +29,7 @@
 #include "linux/caps.h"
 #include "linux/landlock.h"
 #include "linux/seccomp.h"
+#include "view/place.h"
 
 struct launch {
 	const struct init *in;
@@ -324,15 +325,34 @@ static const char *path_of(char *const *env)
 	return "/usr/local/bin:/usr/bin:/bin";
 }
 
+/* Is it a copy of pinfold-refuse? Then the host is told before anything runs (view/place.h). */
+static bool is_refused(const char *file)
+{
+	PF_AUTO_CLOSE int fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	char head[PF_REFUSE_MARK_AT + sizeof(PF_REFUSE_MARK) - 1];
+
+	return fd >= 0 && pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
+	       memcmp(head, "\177ELF", 4) == 0 &&
+	       memcmp(head + PF_REFUSE_MARK_AT, PF_REFUSE_MARK, sizeof(PF_REFUSE_MARK) - 1) == 0;
+}
+
+/* l: of the first command, of which the host is to be told; NULL: of any other. */
+static void execute(const struct launch *l, const char *file, char *const *argv, char *const *env)
+{
+	if (l && (l->in->hello.filter_options & PF_FILTER_NO_MEMFD) && is_refused(file))
+		fail(l->ctl, EACCES, PF_STEP_REFUSED, NULL);
+	execve(file, argv, env);
+}
+
 /* As a shell looks a command up; the first refusal other than "not there" is remembered. */
-static int exec_in_path(const char *name, char *const *argv, char *const *env)
+static int exec_in_path(const struct launch *l, const char *name, char *const *argv, char *const *env)
 {
 	const char *p = path_of(env);
 	char file[PF_WIRE_PATH_MAX];
 	int code = ENOENT;
 
 	if (strchr(name, '/')) {
-		execve(name, argv, env);
+		execute(l, name, argv, env);
 		return errno;
 	}
 	if (!*name)
@@ -342,7 +362,7 @@ static int exec_in_path(const char *name, char *const *argv, char *const *env)
 
 		if (snprintf(file, sizeof(file), "%.*s%s%s", (int)n, p, n ? "/" : "", name) <
 		    (int)sizeof(file)) {
-			execve(file, argv, env);
+			execute(l, file, argv, env);
 			if (errno != ENOENT && errno != ENOTDIR && (code == ENOENT || errno != EACCES))
 				code = errno;
 		}
@@ -352,9 +372,9 @@ static int exec_in_path(const char *name, char *const *argv, char *const *env)
 }
 
 /* A script without #! is run by sh, as execvp(3) and every shell do. */
-int in__exec_command(char **argv, char **env)
+static int exec_command(const struct launch *l, char **argv, char **env)
 {
-	int code = exec_in_path(argv[0], argv, env);
+	int code = exec_in_path(l, argv[0], argv, env);
 	size_t n = 0, i;
 	char **with;
 
@@ -368,8 +388,14 @@ int in__exec_command(char **argv, char **env)
 	with[0] = (char *)(uintptr_t) "/bin/sh";
 	for (i = 0; i < n; i++)
 		with[i + 1] = argv[i];
-	execve(with[0], with, env);
+	execute(l, with[0], with, env);
 	return errno;
+}
+
+/* A command of a line: one that is refused is told by pinfold-refuse, as in a shell. */
+int in__exec_command(char **argv, char **env)
+{
+	return exec_command(NULL, argv, env);
 }
 
 static void become(const struct launch *l, struct pf_msg_start *m) __attribute__((noreturn));
@@ -399,7 +425,7 @@ static void become(const struct launch *l, struct pf_msg_start *m)
 	}
 	if (m->argv.count == 0)
 		fail(l->ctl, EINVAL, PF_STEP_LOOKUP, NULL);
-	code = in__exec_command(m->argv.strings, m->env.strings);
+	code = exec_command(l, m->argv.strings, m->env.strings);
 	fail(l->ctl, code, code == ENOENT ? PF_STEP_LOOKUP : PF_STEP_EXEC, NULL);
 }
 

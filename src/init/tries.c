@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -22,6 +23,7 @@
 #include "base/cleanup.h"
 #include "init/init.h"
 #include "linux/caps.h"
+#include "linux/seccomp.h"
 
 #ifndef AF_VSOCK
 #define AF_VSOCK 40
@@ -108,6 +110,21 @@ static void try_calls(struct pf_msg_ready *out)
 		unlink("/tmp/.pinfold-try");
 }
 
+/* While there is a list of commands no new file can be started, nor mapped so that it runs. */
+static void try_programs(struct pf_msg_ready *out)
+{
+	PF_AUTO_CLOSE int file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0700), memory = -1;
+	void *p = MAP_FAILED;
+
+	if (file >= 0 && ftruncate(file, 4096) == 0)
+		p = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+	note(out, PF_TRY_EXEC_FILE, p == MAP_FAILED ? -1 : 0, "");
+	if (p != MAP_FAILED)
+		munmap(p, 4096);
+	memory = (int)syscall(SYS_memfd_create, "pinfold-try", 1 /* MFD_CLOEXEC */);
+	note(out, PF_TRY_MEMFD, memory, "");
+}
+
 static void read_identity(struct pf_msg_ready *out)
 {
 	PF_AUTO_CLOSE int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -162,4 +179,6 @@ void in__tries(const struct init *in, struct pf_msg_ready *out)
 		close(fd);
 	try_writes(in, out);
 	try_calls(out);
+	if (in->hello.filter_options & PF_FILTER_NO_MEMFD)
+		try_programs(out);
 }

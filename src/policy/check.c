@@ -152,6 +152,21 @@ int pf_policy_check_workspace(const struct pf_policy *p, const char *at, struct 
 	return check_places(p, at, err);
 }
 
+static int check_commands(const struct pf_policy *p, struct pf_error *err)
+{
+	if (p->commands_build && !p->commands.count)
+		return pf_fail(err, -EINVAL,
+			       "commands.build is true, but there is no commands.allow: without a list "
+			       "programs of the "
+			       "workspace can be started anyway");
+	if (p->root_cow && p->commands.count)
+		return pf_fail(
+			err, -EINVAL,
+			"commands.allow needs a root that is read-only: in \"root\": \"cow\" a command could "
+			"write programs of its own into the image");
+	return 0;
+}
+
 int pf_policy_check(const struct pf_policy *p, struct pf_error *err)
 {
 	char clean[PF__PATH_MAX];
@@ -169,6 +184,8 @@ int pf_policy_check(const struct pf_policy *p, struct pf_error *err)
 		r = check_require(p, err);
 	if (r == 0)
 		r = check_user(p, err);
+	if (r == 0)
+		r = check_commands(p, err);
 	if (r == 0)
 		r = check_places(p, workspace, err);
 	return r;

@@ -347,6 +347,51 @@ static int key_secrets(struct pf__parse *ps, const struct pf_json *v)
 	return pf__parse_object(ps, v, secrets_keys, PF_ARRAY_SIZE(secrets_keys));
 }
 
+/* --- commands --- */
+
+static int one_command(struct pf__parse *ps, const struct pf_json *v)
+{
+	int r = pf__parse_type(ps, v, PF_JSON_STRING, "the name of a program, or its path inside");
+
+	if (r < 0)
+		return r;
+	return pf__command_add(ps->p, v->str.s, ps->err) < 0 ? pf__parse_wrap(ps, v) : 0;
+}
+
+/* null: no list. An empty one would approve nothing, and is rather a slip. */
+static int key_allow(struct pf__parse *ps, const struct pf_json *v)
+{
+	int r;
+
+	pf_list_free(&ps->p->commands);
+	if (v->type == PF_JSON_NULL)
+		return 0;
+	r = pf__parse_list(ps, v, "a list of programs, or null", one_command);
+	if (r == 0 && ps->p->commands.count == 0)
+		return pf__parse_fail(
+			ps, v, "the list is empty: nothing could be started; null means every program");
+	return r;
+}
+
+static int key_build(struct pf__parse *ps, const struct pf_json *v)
+{
+	int r = pf__parse_type(ps, v, PF_JSON_BOOL, "true or false");
+
+	if (r == 0)
+		ps->p->commands_build = v->b;
+	return r;
+}
+
+static const struct pf__key commands_keys[] = {
+	{"allow", key_allow, NULL},
+	{"build", key_build, NULL},
+};
+
+static int key_commands(struct pf__parse *ps, const struct pf_json *v)
+{
+	return pf__parse_object(ps, v, commands_keys, PF_ARRAY_SIZE(commands_keys));
+}
+
 /* --- the document --- */
 
 const struct pf__key pf__document_keys[] = {
@@ -367,7 +412,7 @@ const struct pf__key pf__document_keys[] = {
 	{"secrets", key_secrets, NULL},
 	{"protect", key_protect, NULL},
 	{"guard", pf__key_guard, NULL},
-	{"commands", NULL, "any program of the image can be started; the boundary is what holds"},
+	{"commands", key_commands, NULL},
 	{"budget", NULL, "limits hold for one exec"},
 };
 const size_t pf__document_key_count = PF_ARRAY_SIZE(pf__document_keys);

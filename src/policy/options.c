@@ -190,3 +190,17 @@ int pf_policy_set_limit(struct pf_policy *p, const char *name, const char *value
 		p->limits.written &= ~l->bit;
 	return 0;
 }
+
+int pf_policy_add_commands(struct pf_policy *p, const char *names, struct pf_error *err)
+{
+	PF_AUTO_FREE char *copy = strdup(names);
+	struct pf_error own = {0}, *e = err ? err : &own;
+	char *rest = copy, *name;
+
+	if (!copy)
+		return pf__policy_nomem(err);
+	while ((name = strsep(&rest, ",")))
+		if (pf__command_add(p, name, e) < 0)
+			return pf_wrap(e, "--commands");
+	return 0;
+}

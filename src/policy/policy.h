@@ -121,6 +121,9 @@ struct pf_policy {
 	size_t mount_count;
 	struct pf_list mask; /* secrets.mask */
 	struct pf_list protect;
+	struct pf_list commands; /* commands.allow: names, or absolute paths inside; empty: every program may
+				    be started */
+	bool commands_build;	 /* commands.build: the workspace may hold programs */
 	struct pf_policy_prompt {
 		uint8_t user, tool,
 			output; /* enum pf_guard_mode; output is never enforced: it is over then */
@@ -163,6 +166,8 @@ int pf_policy_set_env(struct pf_policy *p, const char *kv,
 int pf_policy_set_workspace(struct pf_policy *p, const char *arg,
 			    struct pf_error *err); /* DIR[:ro|:cow|:rw|:rw,live][:path=P] */
 int pf_policy_add_tools(struct pf_policy *p, const char *dir, struct pf_error *err);
+/* NAME[,NAME...]: more programs on the list */
+int pf_policy_add_commands(struct pf_policy *p, const char *names, struct pf_error *err);
 int pf_policy_set_user(struct pf_policy *p, const char *user,
 		       struct pf_error *err); /* user | root | 0 | NAME[:GROUP] */
 int pf_policy_set_image(struct pf_policy *p, const char *image, struct pf_error *err);

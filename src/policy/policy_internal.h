@@ -81,6 +81,8 @@ int pf__pattern_add(struct pf_list *list, const char *pattern, struct pf_error *
 int pf__env_put(struct pf_policy *p, const char *name, const char *value, struct pf_error *err);
 int pf__image_put(struct pf_policy *p, const char *image, struct pf_error *err);
 int pf__user_put(struct pf_policy *p, const char *user, struct pf_error *err);
+int pf__command_add(struct pf_policy *p, const char *name,
+		    struct pf_error *err); /* one that is there stays one */
 int pf__tool_add(struct pf_policy *p, const char *dir,
 		 struct pf_error *err); /* one that is there already stays one */
 int pf__mount_add(struct pf_policy *p, const char *from, const char *to, struct pf_error *err);

@@ -140,6 +140,18 @@ static int print_guard(struct pf_jsonw *w, const struct pf_policy *p)
 	return 0;
 }
 
+static void print_commands(struct pf_jsonw *w, const struct pf_policy *p)
+{
+	pf_jsonw_key(w, "commands");
+	pf_jsonw_begin(w, '{');
+	if (p->commands.count)
+		print_list(w, "allow", &p->commands);
+	else
+		pf_jsonw_knull(w, "allow");
+	pf_jsonw_kbool(w, "build", p->commands_build);
+	pf_jsonw_end(w, '}');
+}
+
 static int print(const struct pf_policy *p, unsigned indent, const char *ws_path, struct pf_buf *out)
 {
 	struct pf_jsonw w;
@@ -164,6 +176,7 @@ static int print(const struct pf_policy *p, unsigned indent, const char *ws_path
 	print_list(&w, "mask", &p->mask);
 	pf_jsonw_end(&w, '}');
 	print_list(&w, "protect", &p->protect);
+	print_commands(&w, p);
 	if (print_guard(&w, p) < 0)
 		return -ENOMEM;
 	pf_jsonw_end(&w, '}');

@@ -171,3 +171,33 @@ void pf__mode_settle(struct pf_policy *p)
 {
 	p->ws_mode = p->ws_path ? p->ws_mode_wanted : PF_WS_NONE;
 }
+
+#define COMMANDS_MAX 1024u
+
+/* A name as it is typed, or where the program is inside. */
+int pf__command_add(struct pf_policy *p, const char *name, struct pf_error *err)
+{
+	char shown[PF__SHOWN_MAX], clean[PF__PATH_MAX];
+
+	if (name[0] == '/') {
+		if (pf__absolute(name, clean, err) < 0)
+			return err->code;
+		name = clean;
+	} else if (!*name || strchr(name, '/') || name[0] == '-' || strcmp(name, ".") == 0 ||
+		   strcmp(name, "..") == 0) {
+		return pf_fail(err, -EINVAL,
+			       "%s is no program: write its name, as in PATH, or its absolute path inside",
+			       pf__shown(name, shown));
+	}
+	for (const char *c = name; *c; c++)
+		if (strchr(" \t\n,*?[", *c) || (unsigned char)*c < ' ')
+			return pf_fail(err, -EINVAL,
+				       "%s is no program: patterns, blanks and commas are not taken",
+				       pf__shown(name, shown));
+	for (size_t i = 0; i < p->commands.count; i++)
+		if (strcmp(p->commands.items[i], name) == 0)
+			return 0;
+	if (p->commands.count == COMMANDS_MAX)
+		return pf_fail(err, -E2BIG, "more than %u programs", COMMANDS_MAX);
+	return pf_list_add(&p->commands, name) < 0 ? pf__policy_nomem(err) : 0;
+}

@@ -24,6 +24,8 @@ static const char *const try_names[] = {
 	[PF_TRY_BPF] = "bpf",
 	[PF_TRY_PTRACE_INIT] = "ptrace_init",
 	[PF_TRY_MKNOD] = "mknod",
+	[PF_TRY_EXEC_FILE] = "exec_file",
+	[PF_TRY_MEMFD] = "memfd",
 };
 _Static_assert(PF_ARRAY_SIZE(try_names) == PF_TRY_LAST + 1, "every attempt has a name");
 

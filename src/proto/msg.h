@@ -204,7 +204,10 @@ enum pf_try {
 	PF_TRY_BPF,
 	PF_TRY_PTRACE_INIT,
 	PF_TRY_MKNOD,
-	PF_TRY_LAST = PF_TRY_MKNOD,
+	PF_TRY_EXEC_FILE, /* only with a list of commands: a new file in /tmp is mapped so that it could run
+			   */
+	PF_TRY_MEMFD,	  /* ... and memfd_create */
+	PF_TRY_LAST = PF_TRY_MEMFD,
 };
 const char *pf_try_name(unsigned attempt); /* "socket_raw"; NULL unknown */
 
@@ -233,7 +236,14 @@ struct pf_msg_started {
 	int32_t err;  /* 0, or the errno of the step that failed */
 	uint8_t step; /* enum pf_start_step */
 };
-enum pf_start_step { PF_STEP_NONE, PF_STEP_CWD, PF_STEP_LOOKUP, PF_STEP_EXEC, PF_STEP_SETUP };
+enum pf_start_step {
+	PF_STEP_NONE,
+	PF_STEP_CWD,
+	PF_STEP_LOOKUP,
+	PF_STEP_EXEC,
+	PF_STEP_SETUP,
+	PF_STEP_REFUSED /* pinfold-refuse stands in its place */
+};
 
 struct pf_msg_exited {
 	uint32_t exec;

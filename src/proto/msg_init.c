@@ -61,7 +61,7 @@ static void walk_started(struct pf__wire *w, struct pf_msg_started *m)
 	pf__wire_exec(w, &m->exec);
 	pf__wire_errno(w, &m->err, "err");
 	pf__wire_u8(w, &m->step);
-	pf__wire_range(w, m->step, PF_STEP_NONE, PF_STEP_SETUP, "step");
+	pf__wire_range(w, m->step, PF_STEP_NONE, PF_STEP_REFUSED, "step");
 }
 
 static void walk_exited(struct pf__wire *w, struct pf_msg_exited *m)

@@ -28,6 +28,12 @@ static int add_tools(struct pf_policy *p, const char *name, const char *value, s
 	return pf_policy_add_tools(p, value, err);
 }
 
+static int add_commands(struct pf_policy *p, const char *name, const char *value, struct pf_error *err)
+{
+	(void)name;
+	return pf_policy_add_commands(p, value, err);
+}
+
 static int set_env(struct pf_policy *p, const char *name, const char *value, struct pf_error *err)
 {
 	(void)name;
@@ -101,6 +107,8 @@ const struct pf_policy_opt pf_policy_opts[] = {
 	 add_tools},
 	{"allow", 0, "HOST:PORT", "let the command reach this through the proxy (again for more; none)",
 	 add_allow},
+	{"commands", 0, "NAME[,NAME]",
+	 "approved programs: no other of the image can be started (again for more)", add_commands},
 	{"env", 'e', "NAME[=VALUE]", "an environment variable; without =VALUE the caller's own", set_env},
 	{"cwd", 'w', "DIR", "where the command starts (workspace, else HOME)", set_cwd},
 	{"user", 'u', "USER", "user (default), root (uid 0 of the sandbox alone), or an account of the image",

@@ -467,6 +467,7 @@ void pf_exec_end(struct pf_exec *e)
 	free(e->inside.mem);
 	free(e->outside.cgroup);
 	free(e->outside.root_fs);
+	free(e->outside.exec_mounts);
 	pf_result_free(&e->result);
 	free(e);
 }

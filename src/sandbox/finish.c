@@ -150,6 +150,7 @@ void pf__finish(struct pf_exec *e)
 	if (e->forced == PF_CAUSE_OUTPUT_LIMIT)
 		pf_result_hit(r, "output_limit", 1);
 	take_usage(e);
+	pf__refused_take(e);
 	take_common(e);
 	e->state = PF_EXEC_DONE;
 	pf__rw_ended(e);
@@ -182,6 +183,10 @@ int pf__finish_start_failed(struct pf_exec *e, int err_no, uint8_t step)
 		pf_fail(&why, -err_no, "the command's directory '%s' cannot be entered inside: %s",
 			e->cwd ? e->cwd : "?", strerror(err_no));
 		pf__finish_refused(e, PF_CAUSE_ERROR, &why);
+		return 0;
+	}
+	if (step == PF_STEP_REFUSED) {
+		pf__refused_first(e, name);
 		return 0;
 	}
 	if (step != PF_STEP_LOOKUP && step != PF_STEP_EXEC) {

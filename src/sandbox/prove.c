@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "sandbox/sandbox.h"
 
 enum { NS_USER, NS_MNT, NS_PID, NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_TIME };
@@ -69,6 +70,47 @@ static int prove_limits(const struct pf_exec *e, struct pf_error *err)
 	return 0;
 }
 
+/* Approved programs come from the view alone: every mount is noexec but those that the tier named. */
+static bool may_exec(const struct pf_box *b, const char *at, size_t n, bool build)
+{
+	for (size_t i = 0; i < b->may_exec.count; i++) {
+		const char *place = b->may_exec.items[i];
+		size_t len = strlen(place);
+
+		if (len == n && memcmp(place, at, n) == 0)
+			return true;
+		/* the covers of rw,live are mounts of their own */
+		if (build && b->workspace_at && strcmp(place, b->workspace_at) == 0 && n > len &&
+		    memcmp(place, at, len) == 0 && at[len] == '/')
+			return true;
+	}
+	return false;
+}
+
+static int prove_commands(const struct pf_exec *e, struct pf_error *err)
+{
+	const struct pf_policy *p = e->box->policy;
+	const char *at = e->outside.exec_mounts;
+	char text[160], shown[80];
+
+	if (!p->commands.count)
+		return 0;
+	if (!at)
+		return missing(err, "the host cannot see which mounts programs could be started from");
+	while (*at) {
+		size_t n = strcspn(at, "\n");
+
+		if (!may_exec(e->box->box, at, n, p->commands_build)) {
+			pf_printable(at, n, shown, sizeof(shown));
+			snprintf(text, sizeof(text),
+				 "programs that are not approved could be started from %s", shown);
+			return missing(err, text);
+		}
+		at += n + (at[n] == '\n');
+	}
+	return 0;
+}
+
 /* What it tried and should not have been able to do. */
 static int prove_attempts(const struct pf_exec *e, struct pf_error *err)
 {
@@ -93,7 +135,8 @@ static int prove_attempts(const struct pf_exec *e, struct pf_error *err)
 		return missing(err, text);
 	}
 	for (i = PF_TRY_SOCKET_UNIX; i <= PF_TRY_LAST; i++)
-		if (!seen[i])
+		if (!seen[i] &&
+		    (e->box->policy->commands.count || (i != PF_TRY_EXEC_FILE && i != PF_TRY_MEMFD)))
 			return missing(err, "the inside did not try all that it should");
 	return 0;
 }
@@ -143,5 +186,7 @@ int pf__prove(struct pf_exec *e, struct pf_error *err)
 		r = prove_namespaces(e, err);
 	if (r == 0)
 		r = prove_limits(e, err);
+	if (r == 0)
+		r = prove_commands(e, err);
 	return r == 0 ? prove_attempts(e, err) : r;
 }

@@ -184,6 +184,39 @@ static void write_limits(struct pf_jsonw *w, const struct pf_outside *o)
 	pf_jsonw_end(w, '}');
 }
 
+/* Of the kernel's own spelling: a blank in a path is \040. */
+static void write_exec_mounts(struct pf_jsonw *w, const char *lines)
+{
+	pf_jsonw_key(w, "exec_mounts");
+	if (!lines) {
+		pf_jsonw_null(w);
+		return;
+	}
+	pf_jsonw_begin(w, '[');
+	while (*lines) {
+		size_t n = strcspn(lines, "\n");
+
+		pf_jsonw_strn(w, lines, n);
+		lines += n + (lines[n] == '\n');
+	}
+	pf_jsonw_end(w, ']');
+}
+
+static void write_commands(struct pf_jsonw *w, const struct pf_receipt *r)
+{
+	pf_jsonw_key(w, "commands");
+	if (!r->commands.listed) {
+		pf_jsonw_null(w);
+		return;
+	}
+	pf_jsonw_begin(w, '{');
+	kuint(w, "programs", r->commands.programs);
+	kuint(w, "refused", r->commands.refused);
+	pf_jsonw_kstr(w, "covers", r->commands.build ? "image" : "all");
+	kstr_or_null(w, "view", r->commands.view);
+	pf_jsonw_end(w, '}');
+}
+
 static void write_outside(struct pf_jsonw *w, const struct pf_outside *o)
 {
 	const uint64_t caps[5] = {o->cap_inh, o->cap_prm, o->cap_eff, o->cap_bnd, o->cap_amb};
@@ -210,6 +243,7 @@ static void write_outside(struct pf_jsonw *w, const struct pf_outside *o)
 	kstr_or_null(w, "cgroup", o->cgroup);
 	write_limits(w, o);
 	kstr_or_null(w, "root_fs", o->root_fs);
+	write_exec_mounts(w, o->exec_mounts);
 	pf_jsonw_end(w, '}');
 }
 
@@ -318,6 +352,7 @@ void pf__receipt_json(const struct pf_receipt *r, struct pf_jsonw *w)
 	kstr_or_null(w, "image_by", r->image_by);
 	kstr_or_null(w, "image_owners", r->image_owners);
 	kstr_or_null(w, "policy", r->policy);
+	write_commands(w, r);
 	pf_jsonw_kstr(w, "init_uid", r->init_uid);
 	pf_jsonw_kstr(w, "limits_by", r->limits_by);
 	write_gaps(w, r);

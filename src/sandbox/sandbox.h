@@ -214,6 +214,9 @@ int pf__prove(struct pf_exec *e, struct pf_error *err);
 
 /* finish.c */
 void pf__finish(struct pf_exec *e); /* make the result of an exec that ended */
+/* refused.c: init did not start the first program; what pinfold-refuse left */
+void pf__refused_first(struct pf_exec *e, const char *name);
+void pf__refused_take(struct pf_exec *e);
 void pf__finish_refused(struct pf_exec *e, enum pf_cause cause,
 			const struct pf_error *why); /* it never started */
 int pf__finish_start_failed(struct pf_exec *e, int err_no, uint8_t step);

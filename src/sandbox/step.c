@@ -130,6 +130,7 @@ static int on_ready(struct pf_sandbox *s, const uint8_t *p, size_t n, struct pf_
 	e->inside = (struct pf_inside){true, m, mem};
 	free(e->outside.cgroup);
 	free(e->outside.root_fs);
+	free(e->outside.exec_mounts);
 	e->outside = (struct pf_outside){0};
 	r = s->tier->inspect(s->box, e->id, &e->inside.ready, &e->outside, &why);
 	if (r == -ESRCH && s->broken.code == 0)

@@ -25,6 +25,7 @@ void pf_receipt_free(struct pf_receipt *r)
 	free(r->inside.mem);
 	free(r->outside.cgroup);
 	free(r->outside.root_fs);
+	free(r->outside.exec_mounts);
 	free(r->image);
 	for (size_t i = 0; i < r->unenforced_count; i++)
 		free(r->unenforced[i].why);
@@ -96,6 +97,7 @@ int pf_receipt_copy(struct pf_receipt *to, const struct pf_receipt *from)
 	r.image = pf_strdup_or(from->image, &failed);
 	r.outside.cgroup = pf_strdup_or(from->outside.cgroup, &failed);
 	r.outside.root_fs = pf_strdup_or(from->outside.root_fs, &failed);
+	r.outside.exec_mounts = pf_strdup_or(from->outside.exec_mounts, &failed);
 	for (size_t i = 0; i < r.unenforced_count; i++)
 		r.unenforced[i].why = pf_strdup_or(from->unenforced[i].why, &failed);
 	if (copy_inside(&r.inside, &from->inside) < 0 ||

@@ -28,7 +28,9 @@ struct pf_outside {
 	bool ns_own[PF_NS_KINDS];		    /* differs from the host process's own */
 	char *cgroup;				 /* path as /proc/PID/cgroup shows it, NULL: none of ours */
 	int64_t memory_max, pids_max, cpu_milli; /* as the kernel reports them; -1 none */
-	char *root_fs;				 /* type of the file system at the process's root */
+	char *exec_mounts; /* commands.allow: where a mount is that is not noexec, with '\n' between; NULL
+			      unknown */
+	char *root_fs;	   /* type of the file system at the process's root */
 };
 
 struct pf_inside {
@@ -66,6 +68,12 @@ struct pf_receipt {
 	uint64_t foreign_owned; /* workspace files of other owners, counted at its top level; UINT64_MAX
 				   unknown */
 	uint64_t hidden;	/* paths that exist in the workspace and were hidden; for the summary alone */
+	struct {
+		bool listed; /* there is commands.allow */
+		size_t programs, refused;
+		bool build;
+		char view[72];
+	} commands;
 	const char *namespaces_missing; /* NULL, or e.g. "time": what the kernel does not have */
 	struct {
 		uint16_t port;	/* of the inside's loopback; 0: there is no door */

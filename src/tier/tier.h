@@ -56,9 +56,11 @@ struct pf_box {
 	uint32_t command_uid, command_gid; /* inside */
 	uint32_t host_uid, host_gid;	   /* the same, as the host sees them */
 	char *command; /* one printable line, the first command's; for change sets. The sandbox sets it */
-	char *workspace_at;	   /* where the workspace is inside; NULL: none */
-	const char *home, *user;   /* "/home/user" "user"; "/root" "root" */
-	char *tools_path;	   /* directories to put before PATH, colon-separated, or NULL */
+	char *workspace_at;	 /* where the workspace is inside; NULL: none */
+	const char *home, *user; /* "/home/user" "user"; "/root" "root" */
+	char *tools_path;	 /* directories to put before PATH, colon-separated, or NULL */
+	const char *approved;	 /* commands.allow: what is, for a hint; NULL: there is no list, or no view */
+	struct pf_list may_exec; /* ... and the mounts inside that may be without noexec */
 	struct pf_receipt receipt; /* what is known before the first exec: tier, why, limits_by, unenforced,
 				      unprotected ... */
 	uint32_t held;		   /* PF_LIMIT_* that something now holds */
@@ -121,6 +123,8 @@ struct pf_tier {
 	/* Is no block or no inode left where commands can write? */
 	bool (*full)(const struct pf_box *b);
 	void (*destroy)(struct pf_box *b); /* stop, remove every trace, free; NULL is fine */
+	/* What pinfold-refuse left since it was last asked: a path a line. Of unknown origin, and bounded. */
+	void (*refused)(struct pf_box *b, struct pf_buf *lines);
 	/* Lines for RUNTIME/ID, so that a sweep can remove what is left after a kill -9. */
 	void (*describe)(const struct pf_box *b, struct pf_buf *lines);
 };

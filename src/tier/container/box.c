@@ -163,6 +163,9 @@ void pf__container_destroy(struct pf_box *b)
 	close_fd(&c->sync);
 	close_fd(&c->image_lock);
 	pf__image_root_free(&c->image);
+	pf_view_free(&c->view);
+	pf_list_free(&c->view_trees);
+	pf_list_free(&b->may_exec);
 	close_fd(&c->who.lock);
 	pf__workspace_remove_scratch(&c->ws);
 	if (c->ws.upper_on_image)
@@ -217,4 +220,5 @@ const struct pf_tier pf_tier_container = {
 	.full = full,
 	.destroy = pf__container_destroy,
 	.describe = describe,
+	.refused = pf__container_refused,
 };

@@ -23,6 +23,7 @@
 #include "tier/container/image.h"
 #include "tier/container/sources.h"
 #include "tier/tier.h"
+#include "view/view.h"
 #include "workspace/scan.h"
 
 #define PF_INIT_UID	 65533u	     /* inside: pinfold-init, where more than one id is mapped */
@@ -78,6 +79,7 @@ struct pf_workspace_plan {
 	struct pf_scan *scan;  /* by which masks and covers were found; NULL once it has ended */
 	bool confirmed;	       /* they hold; until then they are as an index has them */
 	struct pf_list stages; /* PF_STAGE_PREFIX names at its top */
+	uint64_t attr;	       /* PF_MNT_* of what is mounted */
 	struct pf_list masks, unprotected;
 	uint64_t disk;	      /* bytes of the upper, and of a copy */
 	int64_t reference_ns; /* time of the workspace's file system at the start */
@@ -140,6 +142,7 @@ struct pf_child_args {
 	bool late_groups;    /* the execs directories come over sync, not among the sources */
 	bool self_map;	     /* the child writes its own maps (one id, no helper) */
 	const char *home;
+	const char *approved; /* commands.allow: what pinfold-refuse says; NULL: no list */
 };
 /* Runs in the child; never returns. On failure reports over sync. */
 void pf__child_main(const struct pf_child_args *a) __attribute__((noreturn));
@@ -179,6 +182,9 @@ struct pf_container {
 	struct pf_sources groups; /* those late ones */
 	int sync;		  /* the handoff is still to come; -1 once it came */
 	bool stopped;
+	struct pf_view view;	   /* commands.allow */
+	struct pf_list view_trees; /* where the trees of the view are inside, by their number */
+	int64_t refused_at;	   /* how far what pinfold-refuse left was read */
 };
 
 /* Is a defence switched off by PF_BREAK? Always false in release builds, where no name of one is compiled in.
@@ -194,10 +200,25 @@ bool pf__broken(const char *breaks, const char *name);
 	((pf__broken(breaks, "nosuid") ? 0 : PF_MNT_NOSUID) |                                                \
 	 (pf__broken(breaks, "nodev") ? 0 : PF_MNT_NODEV))
 
+/* Mounts that nothing can be started from while there is a list of programs. */
+#define pf__no_exec(spec)                                                                                    \
+	((spec)->policy->commands.count && !pf__broken((spec)->breaks, "noexec") ? PF_MNT_NOEXEC : 0)
+
+/* approved.c: commands.allow. Before the clone, when the image is open and the workspace planned. */
+int pf__view_plan(struct pf_container *c, const struct pf_box_spec *spec, struct pf_error *err);
+/* The layer over the tree that is at `at`; NULL: none (or no memory). The caller frees it. */
+char *pf__view_layer(const struct pf_container *c, const char *at);
+/* A read-only overlay of a layer and what is opened as lower (attached in this mount namespace), detached. */
+int pf__view_over(const char *view, int lower, bool user, uint64_t attr, struct pf_error *err);
+/* In the child: the directory "pinfold" of the temporary files, which is attached at PF_VIEW_PLACE. */
+int pf__view_place(const struct pf_child_args *a, int temp, struct pf_error *err);
+void pf__container_refused(struct pf_box *b, struct pf_buf *lines);
+
 /* limits.c: make the groups and decide; -EPERM when a limit that is required cannot be held */
 int pf__limits_make(struct pf_container *c, const struct pf_policy *p, struct pf_error *err);
 /* show.c */
-int pf__show_all(struct pf_sources *s, const struct pf_box_spec *spec, const struct pf_host_image *image,
+int pf__show_all(struct pf_container *c, struct pf_sources *s, const struct pf_box_spec *spec,
+		 const struct pf_host_image *image,
 		 struct pf_error *err); /* with an image of the sandbox's own, only /sys of the host's */
 char *pf__tools_path(
 	const struct pf_policy *p); /* directories of --tools for PATH; NULL: none. The caller frees it */

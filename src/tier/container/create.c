@@ -217,6 +217,7 @@ static struct pf_container *new_container(const struct pf_box_spec *spec)
 	c->box.sock = c->init_pidfd = c->userns_fd = c->temp_fd = c->sync = c->image_lock = c->who.lock = -1;
 	c->ws = (struct pf_workspace_plan){.fd = -1, .scratch_fd = -1, .overlay_fd = -1};
 	c->image = PF_IMAGE_ROOT_NONE;
+	c->view = PF_VIEW_NONE;
 	c->id = strdup(spec->id);
 	c->protect =
 		spec->policy->protect; /* borrowed: the sandbox keeps its policy for as long as its box */
@@ -262,6 +263,8 @@ static int plan(struct pf_container *c, const struct pf_box_spec *spec, struct p
 	if (spec->image && !c->who.host_root && (r = pf__skeleton_plan(spec, c->ws.at, &c->image, err)) < 0)
 		return r;
 	c->box.tools_path = pf__tools_path(p);
+	if ((r = pf__view_plan(c, spec, err)) < 0)
+		return r;
 	/* v2: the child is cloned into its group. v1: each group is some tens of microseconds that pass while
 	 * the child works. */
 	c->late_groups = c->who.host_root &&
@@ -278,7 +281,7 @@ static int show(struct pf_container *c, const struct pf_box_spec *spec, struct p
 	int r;
 
 	if ((r = pf_host_image_get(spec->dirs->state, &image, err)) < 0 ||
-	    (r = hold_image(c, &image, err)) < 0 || (r = pf__show_all(sources, spec, &image, err)) < 0)
+	    (r = hold_image(c, &image, err)) < 0 || (r = pf__show_all(c, sources, spec, &image, err)) < 0)
 		return r;
 	if (!c->who.host_root)
 		return spec->image ? pf__shown_add(sources, PF_SRC_ROOT, c->image.path, NULL,
@@ -357,6 +360,7 @@ static int launch(struct pf_container *c, const struct pf_box_spec *spec, struct
 	args.sock = child_sock;
 	args.sync = child_sync;
 	args.home = c->box.home;
+	args.approved = c->box.approved;
 	args.late_groups = c->late_groups;
 	args.self_map = !c->who.host_root && !c->who.helpers;
 	args.temp_bytes = spec->policy->limits.memory / 2 - pf__workspace_in_memory(&c->ws);

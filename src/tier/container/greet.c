@@ -45,6 +45,8 @@ void pf__greet_hello(struct pf_container *c, const struct pf_box_spec *spec)
 		add_rule(h, PF_LL_WRITE, c->ws.at);
 	if (c->ws.mode == PF_WS_LIVE && !pf__broken(spec->breaks, "setid"))
 		h->filter_options |= PF_FILTER_NO_SETID;
+	if (spec->policy->commands.count && !pf__broken(spec->breaks, "memfd"))
+		h->filter_options |= PF_FILTER_NO_MEMFD;
 	h->readonly = spec->image ? (struct pf_strs){c->image.root_cow ? 2 : 4, of_image}
 				  : (struct pf_strs){5, read_only};
 	h->canary = strdup(spec->dirs->runtime);
@@ -72,6 +74,13 @@ void pf__greet_receipt(struct pf_container *c, const struct pf_box_spec *spec)
 		r->image = strdup(spec->image->digest);
 		r->image_by = pf__image_way_name(c->image.way);
 		r->image_owners = c->who.host_root ? c->image.owners : "user";
+	}
+	if (spec->policy->commands.count) {
+		r->commands.listed = true;
+		r->commands.programs = c->view.programs;
+		r->commands.refused = c->view.refused;
+		r->commands.build = spec->policy->commands_build;
+		snprintf(r->commands.view, sizeof(r->commands.view), "%s", c->view.name);
 	}
 	r->foreign_owned = c->ws.foreign_owned;
 	pf__workspace_tell(&c->ws, r);

@@ -209,6 +209,7 @@ void pf__image_root_free(struct pf_image_root *img)
 		close(img->fd);
 	if (img->stage_fd >= 0)
 		close(img->stage_fd);
+	free(img->view);
 	pf_buf_free(&img->passwd);
 	pf_buf_free(&img->group);
 	for (i = 0; i < img->count; i++) {

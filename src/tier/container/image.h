@@ -3,6 +3,7 @@
  * The root of a sandbox that runs an image (DESIGN section 8): one overlay of
  *
  *	skeleton   a tmpfs with the mount points that the image lacks, and the files that every sandbox has
+ *	view       with commands.allow, what covers the programs that are not approved (view/view.h)
  *	image      its EROFS file, mounted from the file or through a loop device; or its unpacked tree
  *
  * read-only, or with an upper for "root": "cow". The image is hostile: what in it stands where pinfold has
@@ -51,6 +52,7 @@ struct pf_image_root {
 	const char *owners; /* of its files inside: "kept", "user" (all are the command's), "nobody" */
 	struct pf_account account;
 	struct pf_buf passwd, group; /* the image's with lines for the account, where it lacks them */
+	char *view;		     /* the layer over it that commands.allow makes; NULL: none */
 	bool root_cow;
 	bool home_cow;	/* HOME is a cow of the image's own, which is not empty */
 	uint64_t bytes; /* of what is written to either */

@@ -141,6 +141,33 @@ static char *read_root_fs(int procfd, pid_t pid)
 	return strdup(path);
 }
 
+/* Where programs could be started from: the mounts that are not noexec, as the host's kernel has them for
+ * that process (proc_pid_mountinfo(5): the fifth field is where it is, the sixth has its own options). A line
+ * each. */
+static char *read_exec_mounts(int procfd, pid_t pid)
+{
+	PF_AUTO_BUF struct pf_buf text = {0};
+	struct pf_buf out = {0};
+	char path[64], *line, *save = NULL;
+
+	snprintf(path, sizeof(path), "%d/mountinfo", pid);
+	if (pf_read_file(procfd, path, &text, 1u << 20) < 0 || !text.data)
+		return NULL;
+	for (line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *field = NULL, *at = NULL, *options = NULL, *rest = NULL;
+		int i = 0;
+
+		for (field = strtok_r(line, " ", &rest); field && i < 6;
+		     field = strtok_r(NULL, " ", &rest), i++) {
+			at = i == 4 ? field : at;
+			options = i == 5 ? field : options;
+		}
+		if (at && options && !strstr(options, "noexec"))
+			pf_buf_addf(&out, "%s%s", out.len ? "\n" : "", at);
+	}
+	return pf_buf_steal(&out);
+}
+
 static int64_t known(uint64_t v)
 {
 	return v ? (int64_t)v : -1;
@@ -235,9 +262,11 @@ int pf__container_inspect(struct pf_box *b, uint32_t exec, const struct pf_msg_r
 		return r;
 	o.cgroup = read_cgroup(c, procfd, o.pid, exec);
 	o.root_fs = read_root_fs(procfd, o.pid);
+	o.exec_mounts = c->box.receipt.commands.listed ? read_exec_mounts(procfd, o.pid) : NULL;
 	if (!still_alive(pidfd)) {
 		free(o.cgroup);
 		free(o.root_fs);
+		free(o.exec_mounts);
 		return pf_fail(err, -ESRCH,
 			       "the process that waits to become the command died while it was looked at");
 	}

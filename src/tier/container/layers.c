@@ -29,6 +29,7 @@ struct layers {
 	const struct pf_box_spec *spec;
 	const struct pf_image_root *img;
 	int stage, image; /* mounts */
+	int view;	  /* a mount, or as a user a directory; -1: none */
 	int home;	  /* the image's HOME; -1: no overlay there */
 	bool user;	  /* of a user namespace */
 };
@@ -84,7 +85,7 @@ static int fill_stage(const struct layers *l, const struct pf_identity *who, str
 	int r;
 
 	if ((r = make_top(l->stage, "skel", 0755, top, top, err)) < 0 ||
-	    (r = make_work(l->stage, "image", err)) < 0)
+	    (r = make_work(l->stage, "image", err)) < 0 || (r = make_work(l->stage, "view", err)) < 0)
 		return r;
 	if (l->img->root_cow && ((r = make_top(l->stage, "root", 0755, top, top, err)) < 0 ||
 				 (r = make_work(l->stage, "rootwork", err)) < 0))
@@ -102,7 +103,8 @@ static int fill_stage(const struct layers *l, const struct pf_identity *who, str
 /* name: of upper and work in the stage; NULL: read-only. Layers are named by descriptors, so that none is
  * what a path has become meanwhile. What an image has of overlay's own attributes is not obeyed: it is the
  * lowest layer, under which nothing could be reached, and metacopy is off. */
-static int make_overlay(const struct layers *l, const char *lower, const char *name, struct pf_error *err)
+static int make_overlay(const struct layers *l, const char *lower, const char *name, uint64_t attr,
+			struct pf_error *err)
 {
 	char layers[128], upper[80], work[80];
 	const char *options[10];
@@ -125,7 +127,8 @@ static int make_overlay(const struct layers *l, const char *lower, const char *n
 		options[n++] = "metacopy=off";
 	}
 	options[n] = NULL;
-	fd = pf_mount_new("overlay", options, pf__safe(l->spec->breaks) | (name ? 0 : PF_MNT_RDONLY), err);
+	fd = pf_mount_new("overlay", options, attr | pf__safe(l->spec->breaks) | (name ? 0 : PF_MNT_RDONLY),
+			  err);
 	if (fd == -ENODEV)
 		return pf_fail(
 			err, -ENODEV,
@@ -136,10 +139,12 @@ static int make_overlay(const struct layers *l, const char *lower, const char *n
 
 static int make_root_overlay(const struct layers *l, struct pf_error *err)
 {
-	char lower[96];
+	char lower[96], view[32] = "";
 
-	snprintf(lower, sizeof(lower), "/proc/self/fd/%d/skel:/proc/self/fd/%d", l->stage, l->image);
-	return make_overlay(l, lower, l->img->root_cow ? "root" : NULL, err);
+	if (l->view >= 0)
+		snprintf(view, sizeof(view), "/proc/self/fd/%d:", l->view);
+	snprintf(lower, sizeof(lower), "/proc/self/fd/%d/skel:%s/proc/self/fd/%d", l->stage, view, l->image);
+	return make_overlay(l, lower, l->img->root_cow ? "root" : NULL, 0, err);
 }
 
 static int make_home_overlay(const struct layers *l, struct pf_error *err)
@@ -147,7 +152,7 @@ static int make_home_overlay(const struct layers *l, struct pf_error *err)
 	char lower[48];
 
 	snprintf(lower, sizeof(lower), "/proc/self/fd/%d", l->home);
-	return make_overlay(l, lower, "home", err);
+	return make_overlay(l, lower, "home", pf__no_exec(l->spec), err);
 }
 
 /* Both, or none. *home is -1 where HOME is no overlay. */
@@ -184,6 +189,8 @@ static int attach_privately(const struct layers *l, struct pf_error *err)
 	if (unshare(CLONE_NEWNS) < 0)
 		return pf_fail_errno(err, "cannot make a mount namespace");
 	if ((r = pf_mount_private(err)) < 0 || (r = pf_mount_attach(l->stage, AT_FDCWD, "/", err)) < 0)
+		return r;
+	if (l->view >= 0 && (r = pf_mount_attach(l->view, l->stage, "view", err)) < 0)
 		return r;
 	return pf_mount_attach(l->image, l->stage, "image", err);
 }
@@ -266,25 +273,61 @@ static int spend(struct pf_image_root *img, int stage, struct pf_sources *source
 	return 0;
 }
 
+/* The view has the image's ids, so it is mapped as that is; where its file system has no idmapped mounts its
+ * directories appear as nobody's. */
+static int mount_view(const struct pf_identity *who, pid_t child, const struct pf_image_root *img,
+		      struct pf_error *err)
+{
+	PF_AUTO_CLOSE int view = pf_mount_clone(AT_FDCWD, img->view, err), ns = -1;
+	struct pf_error ignored;
+	char path[64];
+
+	if (view < 0 || who->uid_count == 0)
+		return pf_take_fd(&view);
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", child);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0)
+		return pf_fail_errno(err, "cannot open %s", path);
+	pf_mount_attr(view, PF_MNT_IDMAP, 0, ns, &ignored);
+	return pf_take_fd(&view);
+}
+
+static int spend_view(struct pf_sources *sources, int *view, struct pf_error *err)
+{
+	int r;
+
+	if (*view < 0)
+		return 0;
+	if ((r = pf__shown_add_fd(sources, *view, NULL, err)) < 0)
+		return r;
+	sources->item[sources->count - 1].kind = PF_SRC_SPENT;
+	pf_take_fd(view);
+	return 0;
+}
+
 static int try_layers(const struct pf_box_spec *spec, const struct pf_identity *who, pid_t child,
 		      struct pf_image_root *img, struct pf_sources *sources, int *root, int *home,
 		      struct pf_error *err)
 {
-	PF_AUTO_CLOSE int stage = -1, home_dir = -1;
-	struct layers l = {.spec = spec, .img = img, .image = img->fd, .home = -1};
+	PF_AUTO_CLOSE int stage = -1, home_dir = -1, view = -1;
+	struct layers l = {.spec = spec, .img = img, .image = img->fd, .home = -1, .view = -1};
 	struct pf_error ignored;
 	int r;
 
 	if ((r = map_ids(who, child, img, err)) < 0 || (r = open_home(&l, err)) < 0)
 		return r;
 	home_dir = l.home;
+	if (img->view && (l.view = view = mount_view(who, child, img, err)) < 0)
+		return view;
 	l.stage = stage = make_stage(img, err);
 	if (stage < 0)
 		return stage;
 	if ((r = fill_stage(&l, who, err)) < 0)
 		return r;
 	if (make_overlays(&l, root, home, &ignored) == 0)
-		return spend(img, pf_take_fd(&stage), sources, err);
+		return (r = spend_view(sources, &view, err)) < 0
+			       ? r
+			       : spend(img, pf_take_fd(&stage), sources, err);
 	if ((r = overlays_in_private_namespace(&l, root, home, err)) < 0)
 		return r;
 	img->stage_fd = pf_take_fd(&stage);
@@ -321,9 +364,14 @@ int pf__layers_host(const struct pf_box_spec *spec, const struct pf_identity *wh
 int pf__layers_child(const struct pf_box_spec *spec, const struct pf_identity *who, struct pf_image_root *img,
 		     int image_mount, int *home, struct pf_error *err)
 {
-	PF_AUTO_CLOSE int stage = make_stage(img, err), home_dir = -1;
-	struct layers l = {
-		.spec = spec, .img = img, .stage = stage, .image = image_mount, .home = -1, .user = true};
+	PF_AUTO_CLOSE int stage = make_stage(img, err), home_dir = -1, view = -1;
+	struct layers l = {.spec = spec,
+			   .img = img,
+			   .stage = stage,
+			   .image = image_mount,
+			   .home = -1,
+			   .view = -1,
+			   .user = true};
 	int root, r;
 
 	if (stage < 0)
@@ -333,6 +381,8 @@ int pf__layers_child(const struct pf_box_spec *spec, const struct pf_identity *w
 	if ((r = pf_mount_attach(stage, AT_FDCWD, "/dev", err)) < 0 || (r = open_home(&l, err)) < 0)
 		return r;
 	home_dir = l.home;
+	if (img->view && (l.view = view = open(img->view, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return pf_fail_errno(err, "cannot open the view %s", img->view);
 	if ((r = fill_stage(&l, who, err)) < 0 || (r = pf_mount_attach(image_mount, stage, "image", err)) < 0)
 		return r;
 	if ((r = make_overlays(&l, &root, home, err)) < 0)

@@ -90,7 +90,8 @@ static int make_overlay(const struct pf_workspace_plan *ws, int scratch, int low
 		options[n++] = "userxattr";
 	}
 	options[n] = NULL;
-	fd = pf_mount_new("overlay", options, SAFE | (pf_ws_has_upper(ws->mode) ? 0 : PF_MNT_RDONLY), err);
+	fd = pf_mount_new("overlay", options, ws->attr | (pf_ws_has_upper(ws->mode) ? 0 : PF_MNT_RDONLY),
+			  err);
 	if (fd == -ENODEV)
 		return pf_fail(err, -ENODEV,
 			       "this kernel has no overlay file system, which workspaces need: `modprobe "
@@ -222,7 +223,7 @@ int pf__workspace_mount_root(struct pf_workspace_plan *ws, const struct pf_ident
 	int overlay, r;
 
 	if (ws->mode == PF_WS_LIVE) {
-		overlay = map_lower(ws, who, SAFE, err);
+		overlay = map_lower(ws, who, ws->attr, err);
 		return overlay < 0 ? overlay : (ws->overlay_fd = overlay, 0);
 	}
 	scratch = root_scratch(ws, err);
@@ -259,7 +260,7 @@ int pf__workspace_mount_child(struct pf_workspace_plan *ws, const struct pf_iden
 
 	if (ws->mode == PF_WS_LIVE) {
 		lower = clone_lower(ws, err);
-		if (lower < 0 || pf_mount_attr(lower, SAFE, 0, -1, err) < 0)
+		if (lower < 0 || pf_mount_attr(lower, ws->attr, 0, -1, err) < 0)
 			return err->code;
 		return pf_take_fd(&lower);
 	}

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "linux/mount.h"
 #include "tier/container/container.h"
+#include "view/place.h"
 
 /* --- /dev: what an ordinary program expects, its own pseudo-terminals, and no more ------------- */
 
@@ -84,7 +85,7 @@ static int prepare_temp(const struct pf_child_args *a, struct pf_own_places *out
 
 	snprintf(size, sizeof(size), "size=%llu", (unsigned long long)a->temp_bytes);
 	snprintf(inodes, sizeof(inodes), "nr_inodes=%llu", (unsigned long long)(a->temp_bytes / 4096 + 1024));
-	temp = pf_mount_new("tmpfs", options, pf__safe(a->spec->breaks), err);
+	temp = pf_mount_new("tmpfs", options, pf__safe(a->spec->breaks) | pf__no_exec(a->spec), err);
 	if (temp < 0)
 		return temp;
 	/* Only what is attached can be copied from (before Linux 6.15): over the old /dev, which nobody needs
@@ -98,8 +99,24 @@ static int prepare_temp(const struct pf_child_args *a, struct pf_own_places *out
 		      fchownat(temp, writable[i].name, a->who->user, a->who->group, 0) < 0)))
 			return pf_fail_errno(err, "cannot make %s",
 					     writable[i].at ? writable[i].at : a->home);
+	if (pf__view_place(a, temp, err) < 0)
+		return err->code;
 	out->temp = pf_take_fd(&temp);
 	return 0;
+}
+
+/* A mount of its own: who owns /run can neither move nor remove it. */
+static int attach_place(const struct pf_child_args *a, int root, const struct pf_own_places *p,
+			struct pf_error *err)
+{
+	PF_AUTO_CLOSE int at = -1, copy = -1;
+
+	if (!a->approved)
+		return 0;
+	if ((at = pf__root_dirs(a, root, PF_VIEW_PLACE, err)) < 0)
+		return at;
+	copy = pf_mount_clone(p->temp, "pinfold", err);
+	return copy < 0 ? copy : pf_mount_attach(copy, at, "", err);
 }
 
 static int attach_temp(const struct pf_child_args *a, int root, const struct pf_own_places *p,
@@ -121,7 +138,7 @@ static int attach_temp(const struct pf_child_args *a, int root, const struct pf_
 		if (copy < 0 || (r = pf_mount_attach(copy, at, "", err)) < 0)
 			return pf_wrap(err, "%s", path);
 	}
-	return 0;
+	return attach_place(a, root, p, err);
 }
 
 int pf__places_prepare(const struct pf_child_args *a, struct pf_own_places *out, struct pf_error *err)

@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "linux/mount.h"
 #include "tier/container/container.h"
 
 /* The caller's home, and what it lies in: keys, logins and every other project would be in the workspace. */
@@ -299,6 +300,7 @@ int pf__workspace_plan(const struct pf_box_spec *spec, const struct pf_identity 
 
 	*ws = (struct pf_workspace_plan){
 		.fd = -1, .scratch_fd = -1, .overlay_fd = -1, .dirs = spec->dirs, .id = spec->id};
+	ws->attr = PF_MNT_NOSUID | PF_MNT_NODEV | (p->commands_build ? 0 : pf__no_exec(spec));
 	if (!p->ws_path || p->ws_mode == PF_WS_NONE)
 		return 0;
 	if ((r = open_directory(ws, p->ws_path, err)) < 0 ||

@@ -99,10 +99,10 @@ static int attach_source(const struct pf_child_args *a, int root, const struct p
 	return pf_mount_attach(s->fd, at, leaf, err);
 }
 
-static int make_root(struct pf_error *err)
+static int make_root(const struct pf_child_args *a, struct pf_error *err)
 {
 	static const char *const options[] = {"mode=755", "size=1m", "nr_inodes=4096", NULL};
-	PF_AUTO_CLOSE int fd = pf_mount_new("tmpfs", options, SAFE, err);
+	PF_AUTO_CLOSE int fd = pf_mount_new("tmpfs", options, SAFE | pf__no_exec(a->spec), err);
 	int r;
 
 	if (fd < 0)
@@ -274,11 +274,11 @@ static int own_workspace(const struct pf_child_args *a, int root, struct pf_hand
 /* --- the root -------------------------------------------------------------------- */
 
 /* The host's own tools: an empty tmpfs, which the host's trees are attached to. */
-static int root_of_host(struct pf_error *err)
+static int root_of_host(const struct pf_child_args *a, struct pf_error *err)
 {
 	static const char *const dirs[] = {"var",  "var/cache", "var/lib", "var/log",
 					   "home", "mnt",	"media",   "srv"};
-	PF_AUTO_CLOSE int root = make_root(err);
+	PF_AUTO_CLOSE int root = make_root(a, err);
 	unsigned i;
 
 	if (root < 0)
@@ -364,7 +364,7 @@ int pf__root_build(const struct pf_child_args *a, struct pf_handoff *hand, struc
 		a->sources->count = 0;
 	if ((r = pf__places_prepare(a, &places, err)) < 0 || (image && (r = take_shown(a, err)) < 0))
 		return r;
-	root = image ? root_of_image(a, hand, &home, err) : root_of_host(err);
+	root = image ? root_of_image(a, hand, &home, err) : root_of_host(a, err);
 	if (root < 0)
 		return root;
 	if ((r = pf__places_attach(a, root, &places, err)) < 0 || (r = attach_home(a, root, home, err)) < 0)

@@ -12,8 +12,24 @@
 
 #define SAFE (PF_MNT_NOSUID | PF_MNT_NODEV)
 
-static int add_image(struct pf_sources *s, const struct pf_box_spec *spec, const struct pf_host_image *image,
-		     struct pf_error *err)
+/* What programs are started from. Its view was made already; without a list there is none. */
+static int add_programs(struct pf_container *c, struct pf_sources *s, const char *path, uint64_t attr,
+			struct pf_error *err)
+{
+	int r = pf__shown_add(s, PF_SRC_TREE, path, path, attr, err);
+
+	if (r == 0 && c->view.dir[0]) {
+		char *view = pf__view_layer(c, path);
+
+		if (!view)
+			return pf_fail(err, -ENOMEM, "there is no view of %s", path);
+		pf__shown_under(s, view, !c->who.host_root);
+	}
+	return r;
+}
+
+static int add_image(struct pf_container *c, struct pf_sources *s, const struct pf_box_spec *spec,
+		     const struct pf_host_image *image, struct pf_error *err)
 {
 	const char *breaks = spec->breaks;
 	uint64_t attr = pf__safe(breaks) | (pf__broken(breaks, "readonly_root") ? 0 : PF_MNT_RDONLY);
@@ -23,11 +39,12 @@ static int add_image(struct pf_sources *s, const struct pf_box_spec *spec, const
 	for (i = 0; i < image->count && !spec->image; i++) {
 		const struct pf_host_entry *e = &image->entries[i];
 
-		r = e->kind == PF_HOST_BIND ? pf__shown_add(s, PF_SRC_TREE, e->path, e->path, attr, err)
+		r = e->kind == PF_HOST_BIND ? add_programs(c, s, e->path, attr, err)
 					    : pf__shown_add_link(s, e->target, e->path, err);
 		if (r < 0)
 			return r;
 	}
+	attr |= pf__no_exec(spec);
 	if (!spec->image && (r = pf__shown_add(s, PF_SRC_TREE, image->etc, "/etc", attr, err)) < 0)
 		return r;
 	return pf__shown_add(s, PF_SRC_TREE, image->sys, "/sys", attr, err);
@@ -47,18 +64,21 @@ static int add_devices(struct pf_sources *s, struct pf_error *err)
 	return 0;
 }
 
-static int add_policy_mounts(struct pf_sources *s, const struct pf_policy *p, const char *breaks,
+static int add_policy_mounts(struct pf_container *c, struct pf_sources *s, const struct pf_box_spec *spec,
 			     struct pf_error *err)
 {
+	const struct pf_policy *p = spec->policy;
+	const char *breaks = spec->breaks;
 	uint64_t attr = pf__safe(breaks) | (pf__broken(breaks, "readonly_root") ? 0 : PF_MNT_RDONLY);
 	size_t i;
 	int r;
 
 	for (i = 0; i < p->tools.count; i++)
-		if ((r = pf__shown_add(s, PF_SRC_TREE, p->tools.items[i], p->tools.items[i], attr, err)) < 0)
+		if ((r = add_programs(c, s, p->tools.items[i], attr, err)) < 0)
 			return r;
 	for (i = 0; i < p->mount_count; i++)
-		if ((r = pf__shown_add(s, PF_SRC_TREE, p->mounts[i].from, p->mounts[i].to, attr, err)) < 0)
+		if ((r = pf__shown_add(s, PF_SRC_TREE, p->mounts[i].from, p->mounts[i].to,
+				       attr | pf__no_exec(spec), err)) < 0)
 			return r;
 	return 0;
 }
@@ -98,13 +118,13 @@ char *pf__tools_path(const struct pf_policy *p)
 	return p->tools.count ? pf_buf_steal(&b) : NULL;
 }
 
-int pf__show_all(struct pf_sources *s, const struct pf_box_spec *spec, const struct pf_host_image *image,
-		 struct pf_error *err)
+int pf__show_all(struct pf_container *c, struct pf_sources *s, const struct pf_box_spec *spec,
+		 const struct pf_host_image *image, struct pf_error *err)
 {
 	int r;
 
-	if ((r = add_image(s, spec, image, err)) < 0 || (r = add_devices(s, err)) < 0 ||
-	    (r = add_policy_mounts(s, spec->policy, spec->breaks, err)) < 0)
+	if ((r = add_image(c, s, spec, image, err)) < 0 || (r = add_devices(s, err)) < 0 ||
+	    (r = add_policy_mounts(c, s, spec, err)) < 0)
 		return r;
 	return add_program(s, spec->dirs, spec->breaks, err);
 }

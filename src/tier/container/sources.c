@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "linux/mount.h"
+#include "tier/container/container.h"
 #include "tier/container/handoff.h"
 
 static struct pf_source *next(struct pf_sources *s, enum pf_source_kind kind, const char *from,
@@ -64,11 +66,34 @@ int pf__shown_add(struct pf_sources *s, enum pf_source_kind kind, const char *fr
 	return 0;
 }
 
+void pf__shown_under(struct pf_sources *s, char *view, bool user)
+{
+	s->item[s->count - 1].view = view;
+	s->item[s->count - 1].user = user;
+}
+
+static int open_viewed(struct pf_source *i, struct pf_error *err)
+{
+	PF_AUTO_CLOSE int lower = open(i->from, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (lower < 0)
+		return pf_fail_errno(err, "cannot open %s", i->from);
+	if (fstat(lower, &st) < 0 || st.st_dev != i->dev || st.st_ino != i->ino)
+		return pf_fail(err, -ESTALE, "'%s' was replaced while the sandbox was made; try again",
+			       i->from);
+	i->fd = pf__view_over(i->view, lower, i->user, i->attr, err);
+	return i->fd < 0 ? i->fd : 0;
+}
+
 static int open_one(struct pf_source *i, struct pf_error *err)
 {
 	struct stat st;
-	int r, fd = pf_mount_clone(AT_FDCWD, i->from, err);
+	int r, fd;
 
+	if (i->view)
+		return open_viewed(i, err);
+	fd = pf_mount_clone(AT_FDCWD, i->from, err);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0 || st.st_dev != i->dev || st.st_ino != i->ino)
@@ -146,6 +171,7 @@ void pf__shown_close(struct pf_sources *s)
 	for (i = 0; i < s->count; i++) {
 		free(s->item[i].from);
 		free(s->item[i].to);
+		free(s->item[i].view);
 		if (s->item[i].fd >= 0)
 			close(s->item[i].fd);
 	}

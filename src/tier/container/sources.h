@@ -33,7 +33,9 @@ struct pf_source {
 	uint64_t attr; /* PF_MNT_* to set */
 	dev_t dev;     /* ino 0: not checked again */
 	ino_t ino;
-	int fd; /* the detached mount; -1 until opened */
+	char *view; /* commands.allow: the layer that lies over it; NULL: none */
+	bool user;  /* ... made in a user namespace */
+	int fd;	    /* the detached mount; -1 until opened */
 };
 
 #define PF_SOURCES_MAX 96
@@ -42,6 +44,8 @@ struct pf_sources {
 	unsigned count;
 };
 
+/* The one that was added last gets a layer over it; takes view. */
+void pf__shown_under(struct pf_sources *s, char *view, bool user);
 /* As root: the host opens, and sends what the child is to attach while that already builds the rest. */
 int pf__shown_send(int sync, const struct pf_sources *s, struct pf_error *err);
 int pf__shown_take(int sync, struct pf_sources *s, struct pf_error *err);
