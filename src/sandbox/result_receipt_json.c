@@ -2,6 +2,7 @@
 /* The receipt as JSON: both halves side by side, each with what it saw and null for what it could not see. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"

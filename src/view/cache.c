@@ -3,9 +3,10 @@
  * Views that are kept, in STATE/cache/views:
  *
  *	v-KEY-PRINT   a view; KEY is what was asked for, PRINT the state of the trees that may change
- *	marks-KEY     what makes PRINT
- *	lock          held by whoever makes or removes one
- *	.new-*        half made; whoever holds the lock removes those of the dead
+ *	marks-KEY     what makes PRINT: every directory that has a program in it or below
+ *	rest-KEY      all other directories. They are ten times as many, so they are looked at once a second:
+ *its own time says when that was lock          held by whoever makes or removes one .new-*        half made;
+ *whoever holds the lock removes those of the dead
  *
  * A view is written to disk before it gets its name: half of one, after a power cut, would show what it
  *should cover.
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -151,6 +153,25 @@ static void name_view(const struct cache *c, const char *print, char out[64])
 	snprintf(out, 64, "v-%s-%s", c->key, print);
 }
 
+/* Is everything beside the marks as it was, as of a second ago? */
+static bool rest_holds(struct cache *c)
+{
+	PF_AUTO_BUF struct pf_buf rest = {0};
+	struct timespec now;
+	struct stat st;
+	char file[32];
+
+	snprintf(file, sizeof(file), "rest-%s", c->key);
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (fstatat(c->dir, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	if (now.tv_sec - st.st_mtim.tv_sec <= 1 && now.tv_sec >= st.st_mtim.tv_sec)
+		return true;
+	if (pf_read_file(c->dir, file, &rest, MARKS_MAX) < 0 || !pf__marks_hold(c->want, rest.data, rest.len))
+		return false;
+	return utimensat(c->dir, file, NULL, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int find_view(struct cache *c, struct pf_view *out)
 {
 	PF_AUTO_BUF struct pf_buf marks = {0};
@@ -159,7 +180,7 @@ static int find_view(struct cache *c, struct pf_view *out)
 	if (c->changes) {
 		snprintf(file, sizeof(file), "marks-%s", c->key);
 		if (pf_read_file(c->dir, file, &marks, MARKS_MAX) < 0 ||
-		    pf__marks_digest(c->want, marks.data, marks.len, true, print) < 0)
+		    pf__marks_digest(c->want, marks.data, marks.len, true, print) < 0 || !rest_holds(c))
 			return -ENOENT;
 	}
 	name_view(c, print, name);
@@ -230,21 +251,33 @@ static int scan_trees(struct pf__scan *s)
 	return r;
 }
 
-static int fill(struct cache *c, int out, struct pf_buf *marks)
+static int fill(struct cache *c, int out, struct pf__scan *done)
 {
 	struct pf_view_list list = {0};
 	struct pf__scan s = {.want = c->want, .list = &list, .out = out, .refuse = c->refuse, .err = c->err};
 	int r = pf_view_close(c->want, &list, c->err);
 
+	clock_gettime(CLOCK_REALTIME_COARSE, &s.began);
 	if (r == 0 && (r = scan_trees(&s)) == 0)
 		r = write_list(&s);
 	pf_view_list_free(&list);
-	*marks = s.marks;
-	if (r == 0 && s.marks.failed)
+	*done = s;
+	if (r == 0 && (s.marks.failed || s.rest.failed))
 		r = pf_fail(c->err, -ENOMEM, "out of memory");
 	if (r == 0 && syncfs(out) < 0)
 		r = pf_fail_errno(c->err, "cannot write the view");
 	return r;
+}
+
+/* The marks of a key go with its last view, or are made anew without it. */
+static void remove_marks(const struct cache *c, const char *view)
+{
+	char file[64];
+
+	snprintf(file, sizeof(file), "marks-%.16s", view + 2);
+	unlinkat(c->dir, file, 0);
+	snprintf(file, sizeof(file), "rest-%.16s", view + 2);
+	unlinkat(c->dir, file, 0);
 }
 
 /* The lock is ours: what is half made has nobody any more. Of views those that nobody uses go if they are of
@@ -275,32 +308,49 @@ static void sweep(const struct cache *c, const char *keep, bool all)
 				 e->d_name); /* half of one must not be found */
 			if (renameat(c->dir, e->d_name, c->dir, gone) == 0)
 				pf_remove_tree(c->dir, gone);
+			if (all || strncmp(e->d_name + 2, c->key, 16) != 0)
+				remove_marks(c, e->d_name);
 		}
 	}
 	if (!d && copy >= 0)
 		close(copy);
 }
 
-static int name_new(struct cache *c, const char *made, const struct pf_buf *marks, char name[64])
+static int put_marks(struct cache *c, const char *what, const struct pf_buf *marks)
 {
-	char print[17] = "0", file[32];
+	char file[32];
+
+	snprintf(file, sizeof(file), "%s-%s", what, c->key);
+	return pf_replace_file(c->dir, file, marks->data ? marks->data : "", marks->len, 0600);
+}
+
+static int name_new(struct cache *c, const char *made, const struct pf__scan *s, char name[64])
+{
+	char print[17] = "0";
 	int r = 0;
 
 	if (c->changes) {
-		snprintf(file, sizeof(file), "marks-%s", c->key);
-		if ((r = pf__marks_digest(c->want, marks->data, marks->len, false, print)) < 0 ||
-		    (r = pf_replace_file(c->dir, file, marks->data ? marks->data : "", marks->len, 0600)) < 0)
+		r = pf__marks_digest(c->want, s->marks.data, s->marks.len, false, print);
+		/* what changed while it was looked at may change again unseen: this run has the view, none
+		 * later */
+		if (r == 0 && !s->young && (r = put_marks(c, "rest", &s->rest)) == 0)
+			r = put_marks(c, "marks", &s->marks);
+		if (r < 0)
 			return pf_fail(c->err, r, "cannot write the marks of a view: %s", strerror(-r));
 	}
 	name_view(c, print, name);
-	if (renameat(c->dir, made, c->dir, name) < 0)
+	if (renameat(c->dir, made, c->dir, name) == 0)
+		return 0;
+	/* the same directories of programs, as they are now: it is the same view, and may be in use */
+	if (errno != EEXIST && errno != ENOTEMPTY)
 		return pf_fail_errno(c->err, "cannot keep the view");
+	pf_remove_tree(c->dir, made);
 	return 0;
 }
 
 static int build(struct cache *c, struct pf_view *out)
 {
-	PF_AUTO_BUF struct pf_buf marks = {0};
+	struct pf__scan s = {0};
 	PF_AUTO_CLOSE int dir = -1;
 	char made[40], name[64];
 	int r;
@@ -311,9 +361,11 @@ static int build(struct cache *c, struct pf_view *out)
 	if (mkdirat(c->dir, made, 0755) < 0 ||
 	    (dir = openat(c->dir, made, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		return pf_fail_errno(c->err, "cannot make a view in %s", c->path);
-	r = fill(c, dir, &marks);
+	r = fill(c, dir, &s);
 	if (r == 0)
-		r = name_new(c, made, &marks, name);
+		r = name_new(c, made, &s, name);
+	pf_buf_free(&s.marks);
+	pf_buf_free(&s.rest);
 	if (r < 0) {
 		pf_remove_tree(c->dir, made);
 		return r;

@@ -74,7 +74,7 @@ static const char *base(const char *path)
  */
 static bool has_many(const struct pf_view_want *w, const char *clean)
 {
-	static const char mark[] = "BusyBox v";
+	static const char *const marks[] = {"BusyBox v", "multi-call binary", "coreutils-prog="};
 	PF_AUTO_CLOSE int fd = -1;
 	static char chunk[65536];
 	ssize_t n, keep = 0;
@@ -87,9 +87,10 @@ static bool has_many(const struct pf_view_want *w, const char *clean)
 	while ((n = read(fd, chunk + keep, sizeof(chunk) - (size_t)keep)) > 0) {
 		size_t all = (size_t)(keep + n);
 
-		if (memmem(chunk, all, mark, sizeof(mark) - 1))
-			return true;
-		keep = all < sizeof(mark) ? (ssize_t)all : (ssize_t)sizeof(mark);
+		for (size_t i = 0; i < PF_ARRAY_SIZE(marks); i++)
+			if (memmem(chunk, all, marks[i], strlen(marks[i])))
+				return true;
+		keep = all < 32 ? (ssize_t)all : 32; /* longer than any mark */
 		memmove(chunk, chunk + all - (size_t)keep, (size_t)keep);
 	}
 	return false;
@@ -113,11 +114,23 @@ static int add_named(struct closing *c, const char *name)
 	if (strcmp(base(clean), name[0] == '/' ? base(name) : name) == 0 && !pf__is_multicall(clean) &&
 	    has_many(c->want, clean))
 		return pf_fail(c->err, -EINVAL,
-			       "commands.allow: \"%s\" is a copy of BusyBox, which has many other programs "
-			       "in it: name "
-			       "\"busybox\" to approve all of them",
+			       "commands.allow: \"%s\" is a copy of a program that has many others in it, "
+			       "such as BusyBox: name that one "
+			       "to approve all of them",
 			       shown);
 	return add(c, clean, as, name);
+}
+
+/* What comes along must not bring a whole system with it: BusyBox as the interpreter of a script. */
+static int add_companion(struct closing *c, const char *clean, const char *as, const char *why)
+{
+	if (!find(&c->list, clean) && has_many(c->want, clean))
+		return pf_fail(c->err, -EINVAL,
+			       "commands.allow: the list needs %.200s (%.120s), which has many other "
+			       "programs in it and "
+			       "would bring them all: name \"%.60s\" if that is what you mean",
+			       clean, why, base(clean));
+	return add(c, clean, as, why);
 }
 
 static int add_path(struct closing *c, const char *path, const char *what, const char *of)
@@ -128,7 +141,7 @@ static int add_path(struct closing *c, const char *path, const char *what, const
 	if (path[0] != '/' || pf__view_resolve(c->want, path, clean, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0; /* then it does not start, as it would not without a list */
 	snprintf(why, sizeof(why), "%s of %s", what, of);
-	return add(c, clean, path, why);
+	return add_companion(c, clean, path, why);
 }
 
 /* What the kernel starts in its place, or beside it. */
@@ -152,7 +165,7 @@ static int add_interpreter(struct closing *c, const char *clean)
 	if (!name || pf__view_find(c->want, name, as, found) < 0)
 		return 0;
 	snprintf(why, sizeof(why), "interpreter of %s", clean);
-	return add(c, found, as, why);
+	return add_companion(c, found, as, why);
 }
 
 /* --- helpers ----------------------------------------------------------------------------------- */
@@ -180,7 +193,7 @@ static int helper_found(void *ctx, const char *as, const char *clean)
 	if (!may_come(c, clean))
 		return 0;
 	snprintf(why, sizeof(why), "helper of %s", c->of);
-	return add(c, clean, as, why) < 0 ? c->err->code : 0;
+	return add_companion(c, clean, as, why) < 0 ? c->err->code : 0;
 }
 
 static int each_helper(void *ctx, const char *helper)

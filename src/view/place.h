@@ -3,9 +3,9 @@
 #ifndef PF_VIEW_PLACE_H
 #define PF_VIEW_PLACE_H
 
-#define PF_VIEW_PLACE	    "/run/pinfold" /* inside; a mount that no command can move */
-#define PF_VIEW_APPROVED    "approved"	   /* names with ", " between them */
-#define PF_VIEW_REFUSED	    "refused"	   /* a line for each program that was refused: its path */
+#define PF_VIEW_PLACE	    "/run/pinfold-commands" /* inside; a mount that no command can move */
+#define PF_VIEW_APPROVED    "approved"		    /* names with ", " between them */
+#define PF_VIEW_REFUSED	    "refused"		    /* a line for each program that was refused: its path */
 #define PF_REFUSED_LINE_MAX 1024
 
 /* In the copies of pinfold-refuse that views have, at PF_REFUSE_MARK_AT: padding of an ELF header that no

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -238,13 +239,16 @@ static int one_file(struct pf__scan *s, struct at *a, const char *name, const ch
 
 static int walk(struct pf__scan *s, struct at *a, unsigned depth);
 
-/* Is something mounted on it? */
-static bool is_mount(int fd)
+/* Is something mounted on it? statx(2), which this libc has no name for: the attributes follow two words of
+ * 32 bits; before Linux 5.8 there is no such attribute, and another device tells. */
+static bool is_mount(int fd, dev_t up, dev_t own)
 {
-	struct statx sx;
+	uint64_t sx[32] = {0};
 
-	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &sx) == 0 &&
-	       (sx.stx_attributes & 0x2000 /* MOUNT_ROOT */);
+	if (up != own)
+		return true;
+	return syscall(SYS_statx, fd, "", AT_EMPTY_PATH, 1 /* STATX_TYPE */, sx) == 0 &&
+	       (sx[1] & 0x2000 /* STATX_ATTR_MOUNT_ROOT */);
 }
 
 static int one_dir(struct pf__scan *s, struct at *up, const char *name, const char *rel, const char *clean,
@@ -257,11 +261,14 @@ static int one_dir(struct pf__scan *s, struct at *up, const char *name, const ch
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 0;
-	if (fd < 0 && errno == EACCES && geteuid() != 0)
-		return 0; /* closed to who runs this, and so to the command */
+	if (fd < 0 && errno == EACCES &&
+	    geteuid() != 0) { /* what is in it cannot be told, and with mode 0711 would start by its name */
+		up->made = true;
+		return hide_dir(s, rel);
+	}
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return failed(s, "read", clean);
-	if (is_mount(fd)) {
+	if (is_mount(fd, up->st->st_dev, st.st_dev)) {
 		up->made = true;
 		return hide_dir(s, rel);
 	}
@@ -313,8 +320,9 @@ static int walk(struct pf__scan *s, struct at *a, unsigned depth)
 			r = one_entry(s, a, e->d_name, depth);
 	if (r == 0 && errno)
 		r = failed(s, "read", a->clean);
-	if (r == 0 && a->counts && !s->tree->digest)
-		r = pf__mark_add(&s->marks, s->tree_index, a->rel, a->st);
+	if (r == 0 && !s->tree->digest)
+		r = pf__mark_add(a->counts ? &s->marks : &s->rest, s->tree_index, a->rel, a->st);
+	s->young |= !s->tree->digest && pf__is_young(a->st, s->began);
 	return r == 0 && a->made ? finish_dir(s, a) : r;
 }
 
