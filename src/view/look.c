@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PHDRS_MAX   256u /* more than any linker makes; beyond them nothing is looked for */
+#define PHDRS_BYTES 65536u /* Linux takes no more (load_elf_phdrs()); what has more is taken for the worst   \
+			    */
 #define DYNAMIC_MAX 4096u
 
 struct elf {
@@ -108,7 +109,11 @@ static int look_phdrs(struct elf *e)
 	const unsigned size = e->wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
 	unsigned i;
 
-	for (i = 0; i < e->phnum && i < PHDRS_MAX; i++) {
+	if (e->phnum * size > PHDRS_BYTES) {
+		e->pie = true; /* ld.so has no such bound */
+		return 0;
+	}
+	for (i = 0; i < e->phnum; i++) {
 		uint8_t p[sizeof(Elf64_Phdr)];
 		long n = e->read(e->ctx, p, size, e->phoff + (uint64_t)i * size);
 		uint64_t at, bytes;
@@ -159,10 +164,13 @@ static int look_elf(pf_look_read read, void *ctx, const uint8_t *head, size_t n,
 	e.type = (uint16_t)number(head + 16, 2);
 	e.phoff = e.wide ? number(head + 32, 8) : number(head + 28, 4);
 	e.phnum = (uint16_t)number(head + (e.wide ? 56 : 44), 2);
+	out->entry = number(head + 24, e.wide ? 8 : 4) != 0;
 	r = look_phdrs(&e);
-	if (r == 0)
-		out->kind = judge(&e);
-	return r;
+	if (r < 0)
+		return r;
+	out->kind = judge(&e);
+	out->soname = e.soname;
+	return 0;
 }
 
 int pf_look(pf_look_read read, void *ctx, struct pf_file_look *out)

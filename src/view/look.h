@@ -8,6 +8,7 @@
 #ifndef PF_VIEW_LOOK_H
 #define PF_VIEW_LOOK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,8 @@ enum pf_file_kind {
 #define PF_INTERP_MAX 256 /* of Linux, BINPRM_BUF_SIZE */
 struct pf_file_look {
 	enum pf_file_kind kind;
+	bool entry;  /* ELF that says where it is entered: programs do, libraries of old linkers too */
+	bool soname; /* ELF that says what it is called as a library */
 	char interp[PF_INTERP_MAX]; /* of a script or an ELF file; "" none */
 	char args[PF_INTERP_MAX];   /* of a script: what stands behind the interpreter */
 };

@@ -47,9 +47,9 @@ static void look(const uint8_t *data, size_t size)
 	const char *env;
 
 	CHECK(pf_look(give, &f, &once) == 0);
-	/* the header, 256 program headers, and for each an interpreter or 4,096 entries in chunks of 512
-	 * bytes */
-	CHECK(f.reads <= 1 + 256 * (1 + 4096 * 16 / 512 + 1));
+	/* the header, 2,048 program headers (64 KiB of the small ones), and for each an interpreter or 4,096
+	 * entries in chunks of 512 bytes */
+	CHECK(f.reads <= 1 + 2048 * (1 + 4096 * 16 / 512 + 1));
 	CHECK(once.kind <= PF_FILE_FOREIGN);
 	CHECK(memchr(once.interp, '\0', sizeof(once.interp)) && memchr(once.args, '\0', sizeof(once.args)));
 	if (size >= 2 && memcmp(data, "#!", 2) == 0)

@@ -40,6 +40,23 @@ static long give(void *ctx, void *p, size_t n, uint64_t at)
 	return (long)n;
 }
 
+struct big {
+	const uint8_t *p;
+	size_t n;
+};
+
+static long give_big(void *ctx, void *p, size_t n, uint64_t at)
+{
+	const struct big *b = ctx;
+
+	if (at >= b->n)
+		return 0;
+	if (n > b->n - at)
+		n = b->n - (size_t)at;
+	memcpy(p, b->p + at, n);
+	return (long)n;
+}
+
 static struct pf_file_look looked(const struct bytes *b)
 {
 	struct pf_file_look l;
@@ -225,6 +242,49 @@ static void a_program_is_told_from_a_library(void **state)
 	}
 }
 
+/* More headers than a linker makes, of which the last says that it is a program. */
+static void no_crowd_of_headers_hides_a_program(void **state)
+{
+	static uint8_t room[65536 + 4096];
+	static const uint16_t crowds[] = {255, 256, 257, 1169, 1170, 1171, 65535};
+
+	(void)state;
+	for (size_t i = 0; i < PF_ARRAY_SIZE(crowds); i++) {
+		const struct recipe r = {.type = ET_DYN};
+		struct bytes b = elf(&r);
+		struct big big = {room, sizeof(room)};
+		size_t last = 64 + (size_t)(crowds[i] - 1) * 56;
+		struct pf_file_look l;
+
+		memset(room, 0, sizeof(room));
+		memcpy(room, b.p, 64);
+		room[56] = (uint8_t)crowds[i];
+		room[57] = (uint8_t)(crowds[i] >> 8);
+		if (last + 56 <= sizeof(room)) {
+			struct bytes one = {.n = 0};
+
+			put_phdr(&one, false, 0, PT_INTERP, 16, 8);
+			memcpy(room + last, one.p, 56);
+		}
+		assert_int_equal(pf_look(give_big, &big, &l), 0);
+		assert_int_equal(l.kind, PF_FILE_PROGRAM);
+	}
+}
+
+static void entry_and_name_are_told(void **state)
+{
+	const struct recipe plain = {.type = ET_DYN}, named = {.type = ET_DYN, .soname = true};
+	struct bytes b = elf(&plain);
+
+	(void)state;
+	assert_false(looked(&b).entry);
+	assert_false(looked(&b).soname);
+	put(&b, 24, 0x1040, 8);
+	assert_true(looked(&b).entry);
+	b = elf(&named);
+	assert_true(looked(&b).soname);
+}
+
 /* Whatever its headers claim, a file that says PROGRAM in its first bytes stays one: what cannot be read is
  * no way to look like data. And nothing is read out of bounds (ASan), or for ever. */
 static void no_bent_header_hides_a_program(void **state)
@@ -295,6 +355,8 @@ int main(void)
 		cmocka_unit_test(a_long_first_line_is_cut),
 		cmocka_unit_test(env_starts_what_it_names),
 		cmocka_unit_test(a_program_is_told_from_a_library),
+		cmocka_unit_test(no_crowd_of_headers_hides_a_program),
+		cmocka_unit_test(entry_and_name_are_told),
 		cmocka_unit_test(no_bent_header_hides_a_program),
 		cmocka_unit_test(every_cut_is_survived),
 		cmocka_unit_test(a_read_that_fails_is_told),
