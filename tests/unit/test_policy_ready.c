@@ -77,6 +77,37 @@ static void strict_json_requires_everything(void **state)
 	pf_policy_free(&q);
 }
 
+static bool lists(const struct pf_policy *p, const char *name)
+{
+	for (size_t i = 0; i < p->commands.count; i++)
+		if (strcmp(p->commands.items[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void lists_of_programs_are_what_they_say(void **state)
+{
+	static const struct {
+		const char *path, *has, *lacks;
+		bool build;
+		enum pf_ws_mode mode;
+	} rows[] = {{"policies/read-only.json", "grep", "cp", false, PF_WS_RO},
+		    {"policies/python-tests.json", "python3", "gcc", false, PF_WS_COW},
+		    {"policies/node-tests.json", "node", "python3", false, PF_WS_COW},
+		    {"policies/build.json", "gcc", "python3", true, PF_WS_COW}};
+
+	(void)state;
+	for (size_t i = 0; i < PF_ARRAY_SIZE(rows); i++) {
+		struct pf_policy p = loaded(rows[i].path);
+
+		assert_true(lists(&p, rows[i].has) && lists(&p, "sh"));
+		assert_false(lists(&p, rows[i].lacks));
+		assert_int_equal(p.commands_build, rows[i].build);
+		assert_int_equal(p.ws_mode_wanted, rows[i].mode);
+		pf_policy_free(&p);
+	}
+}
+
 static struct pf_json_doc *json(const char *text, size_t n)
 {
 	struct pf_json_doc *doc;
@@ -167,8 +198,11 @@ static void the_page_has_every_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(default_json_is_the_default),	   cmocka_unit_test(tests_json_gives_room),
-		cmocka_unit_test(strict_json_requires_everything), cmocka_unit_test(the_schema_has_every_key),
+		cmocka_unit_test(default_json_is_the_default),
+		cmocka_unit_test(tests_json_gives_room),
+		cmocka_unit_test(strict_json_requires_everything),
+		cmocka_unit_test(lists_of_programs_are_what_they_say),
+		cmocka_unit_test(the_schema_has_every_key),
 		cmocka_unit_test(the_page_has_every_key),
 	};
 
