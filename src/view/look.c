@@ -8,8 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PHDRS_BYTES 65536u /* Linux takes no more (load_elf_phdrs()); what has more is taken for the worst   \
-			    */
+#define PHDRS_BYTES                                                                                          \
+	65536u /* Linux takes no more (load_elf_phdrs()); what has more is taken for the worst               \
+		*/
 #define DYNAMIC_MAX 4096u
 
 struct elf {

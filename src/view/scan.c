@@ -205,6 +205,15 @@ static int cover_script(struct pf__scan *s, struct at *a, int fd, const struct s
 	return cover_readable(s, a, fd, st, name);
 }
 
+/* A program that no header calls one (static, and position-independent by an old linker): it says where it is
+ * entered, and does not say what it is called as a library. Modules of languages can look like that too, but
+ * are called so. */
+static bool passes_as_library(const struct pf_file_look *l, const char *name)
+{
+	return l->kind == PF_FILE_LIBRARY && l->entry && !l->soname && !strstr(name, ".so") &&
+	       !strstr(name, ".node");
+}
+
 static int one_file(struct pf__scan *s, struct at *a, const char *name, const char *clean,
 		    const struct stat *st)
 {
@@ -224,8 +233,8 @@ static int one_file(struct pf__scan *s, struct at *a, const char *name, const ch
 		errno = -r;
 		return failed(s, "read", clean);
 	}
-	if (fd < 0)
-		look.kind = PF_FILE_PROGRAM; /* it can be started without being read */
+	if (fd < 0 || passes_as_library(&look, name))
+		look.kind = PF_FILE_PROGRAM; /* also what can be started without being read */
 	if (look.kind == PF_FILE_DATA ||
 	    (!x && (look.kind == PF_FILE_SCRIPT || look.kind == PF_FILE_FOREIGN)))
 		return 0;

@@ -116,7 +116,7 @@ def test_bad_lists(pinfold, tmp_path, document, message):
 def test_build_lets_the_workspace_run(anyone, workspace):
     at = workspace(anyone) if callable(workspace) else workspace
     tree = ["--workspace", f"{at}:cow", "--commands", "cp,sh,busybox"]
-    script = "cp /bin/busybox ./copy && ./copy echo started; echo $?"
+    script = "cp /bin/busybox ./busybox && ./busybox echo started; echo $?"
     if not os.path.exists(BUSYBOX):
         pytest.skip("busybox is not installed")
     assert "started" not in anyone.result(*tree, "--", "sh", "-c", script)["stdout"]
