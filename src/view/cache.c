@@ -59,18 +59,19 @@ static int make_key(struct cache *c)
 {
 	const struct pf_view_want *w = c->want;
 	const uint32_t version[] = {VIEW_VERSION, (uint32_t)geteuid()};
-	PF_AUTO_FREE char **sorted = reallocarray(NULL, w->allow->count + 1, sizeof(*sorted));
+	struct pf_list sorted = {0};
 	char text[PF_DIGEST_MAX];
 	struct pf_sha256 h;
 	struct stat st;
 	size_t i;
 
-	if (!sorted)
-		return pf_fail(c->err, -ENOMEM, "out of memory");
 	if (fstat(c->refuse, &st) < 0)
 		return pf_fail_errno(c->err, "cannot look at pinfold-refuse");
-	memcpy(sorted, w->allow->items, w->allow->count * sizeof(*sorted));
-	qsort(sorted, w->allow->count, sizeof(*sorted), by_text);
+	if (pf_list_copy(&sorted, w->allow) < 0) {
+		pf_list_free(&sorted);
+		return pf_fail(c->err, -ENOMEM, "out of memory");
+	}
+	qsort(sorted.items, sorted.count, sizeof(*sorted.items), by_text);
 	pf_sha256_init(&h);
 	pf_sha256_add(&h, version, sizeof(version));
 	pf_sha256_add(&h, &st.st_ino, sizeof(st.st_ino));
@@ -88,7 +89,8 @@ static int make_key(struct cache *c)
 		add_text(&h, w->links[i].target);
 	}
 	for (i = 0; i < w->allow->count; i++)
-		add_text(&h, sorted[i]);
+		add_text(&h, sorted.items[i]);
+	pf_list_free(&sorted);
 	pf_sha256_end_text(&h, text);
 	memcpy(c->key, text + strlen("sha256:"), 16);
 	c->key[16] = '\0';
