@@ -20,6 +20,7 @@
 #include "linux/landlock.h"
 #include "linux/subids.h"
 #include "sandbox/outputs.h"
+#include "view/view.h"
 
 enum { OPT_JSON, OPT_CLEAN, OPT_FIX, OPT_HELP };
 
@@ -106,7 +107,7 @@ static int look_at_sandboxes(struct pf_doctor *d, struct pf_error *err)
 
 static void look_at_places(struct pf_doctor *d, bool clean, struct pf_error *err)
 {
-	unsigned images = 0;
+	unsigned images = 0, views = 0;
 	int r = look_at_changes(d, clean, err);
 
 	if (r == 0 && clean) {
@@ -116,6 +117,12 @@ static void look_at_places(struct pf_doctor *d, bool clean, struct pf_error *err
 	if (r == 0 && clean) {
 		r = pf_image_sweep(d->dirs.state, &images, err);
 		d->sweep.removed += r == 0 ? images : 0;
+	}
+	if (r == 0 && clean) {
+		r = pf_view_clean(d->dirs.state, &views);
+		d->sweep.removed += r == 0 ? views : 0;
+		if (r < 0)
+			pf_fail(err, r, "cannot remove views of approved programs: %s", strerror(-r));
 	}
 	if (r == 0)
 		r = look_at_outputs(d, clean, err);
@@ -216,7 +223,7 @@ const struct pf_verb pf_verb_doctor = {
 		 "doctor --fix apparmor\n",
 	.text = "Each item is tried, not looked up. --clean removes the groups, scratch and directories of "
 		"sandboxes\n"
-		"whose keeper was killed, and drops change sets that are older than a week or, oldest first, "
+		"whose keeper was killed, removes views of approved programs, and drops change sets that are older than a week or, oldest first, "
 		"beyond 1 GiB in\n"
 		"all (never the newest, nor one that is half applied). Exit code: 0 if some tier can be "
 		"used, "

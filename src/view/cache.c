@@ -284,12 +284,12 @@ static void remove_marks(const struct cache *c, const char *view)
 
 /* The lock is ours: what is half made has nobody any more. Of views those that nobody uses go if they are of
  * the same key, or too many. */
-static void sweep(const struct cache *c, const char *keep, bool all)
+static unsigned sweep(const struct cache *c, const char *keep, bool all)
 {
 	int copy = openat(c->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	PF_AUTO_DIR DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *e;
-	unsigned others = 0;
+	unsigned others = 0, removed = 0;
 
 	while (d && (e = readdir(d))) {
 		PF_AUTO_CLOSE int fd = -1;
@@ -312,10 +312,12 @@ static void sweep(const struct cache *c, const char *keep, bool all)
 				pf_remove_tree(c->dir, gone);
 			if (all || strncmp(e->d_name + 2, c->key, 16) != 0)
 				remove_marks(c, e->d_name);
+			removed++;
 		}
 	}
 	if (!d && copy >= 0)
 		close(copy);
+	return removed;
 }
 
 static int put_marks(struct cache *c, const char *what, const struct pf_buf *marks)
@@ -424,19 +426,20 @@ void pf_view_free(struct pf_view *v)
 	*v = PF_VIEW_NONE;
 }
 
-int pf_view_clean(const char *state)
+int pf_view_clean(const char *state, unsigned *removed)
 {
 	const struct pf_view_want want = {.state = state};
 	struct pf_error err = {0};
 	struct cache c = {.want = &want, .err = &err};
 	PF_AUTO_CLOSE int dir = -1, lock = -1;
 
+	*removed = 0;
 	snprintf(c.path, sizeof(c.path), "%s/cache/views", state);
 	c.dir = dir = open(c.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if ((lock = lock_cache(&c)) < 0)
 		return lock;
-	sweep(&c, NULL, true);
+	*removed = sweep(&c, NULL, true);
 	return 0;
 }

@@ -78,7 +78,7 @@ struct pf_view {
 /* The view that is kept, or a new one. Who comes while another makes it waits for that one. */
 int pf_view_get(const struct pf_view_want *want, struct pf_view *out, struct pf_error *err);
 void pf_view_free(struct pf_view *v);
-/* Remove all that no sandbox uses. 0 or -errno. */
-int pf_view_clean(const char *state);
+/* Remove all that no sandbox uses, and say how many. 0 or -errno. */
+int pf_view_clean(const char *state, unsigned *removed);
 
 #endif
