@@ -158,9 +158,14 @@ class Bench:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != 0:
             return self.say(f"\nimage: not measured: {done.stderr.strip()}")
+        for root in ([], ["--image", "bench"]):       # the first view of each is made here
+            subprocess.run([self.pinfold, "run", "--quiet", *root, "--commands", "busybox", "busybox", "true"], stdin=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, check=True)
         rows = [["pinfold run, host's tools, busybox true", *self.run_pinfold("busybox", "true")],
                 ["pinfold run --image, busybox true", *self.run_pinfold("--image", "bench", "busybox", "true")],
-                ["the same with a workspace", *self.run_pinfold("--image", "bench", "--workspace", self.repository, "--rm", "busybox", "true")]]
+                ["the same with a workspace", *self.run_pinfold("--image", "bench", "--workspace", self.repository, "--rm", "busybox", "true")],
+                ["the same with --commands busybox", *self.run_pinfold("--image", "bench", "--commands", "busybox", "busybox", "true")],
+                ["host's tools with --commands busybox", *self.run_pinfold("--commands", "busybox", "busybox", "true")]]
         if self.bwrap:
             root = f"{self.work}/rootfs"
             rows.append(["bwrap --unshare-all of that root, busybox true", self.bwrap, "--unshare-all", "--ro-bind", root, "/", "--proc", "/proc",

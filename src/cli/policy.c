@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "cli/cli.h"
+#include "sandbox/programs.h"
 
 #include "pinfold.h"
 
@@ -42,17 +44,50 @@ static int read_args(struct request *q, char **argv, struct pf_error *err)
 	return r;
 }
 
+static const char promise[] =
+	"// No program file that is not on the list can be started or mapped executable: by name, path, "
+	"copy,\n"
+	"// link, `ld.so`, descriptor, memfd or preload. What a listed program computes is not limited: an\n"
+	"// interpreter on the list can run any script, and machine code in its own memory. The boundary "
+	"stops\n"
+	"// that; the list does not.\n";
+
+/* What the list comes to, as comments behind the document, which stays one. Paths are an image's. */
+static void print_programs(const struct pf_policy *p, const struct pf_view_list *list, struct pf_buf *out)
+{
+	char path[512], why[512];
+
+	pf_buf_addf(out, "\n// commands.allow, with what its programs need: %zu.%s\n", list->count,
+		    p->commands_build ? " Programs of the workspace can be started too." : "");
+	pf_buf_adds(out, promise);
+	for (size_t i = 0; i < list->count; i++) {
+		const struct pf_view_entry *e = &list->items[i];
+
+		pf_printable(e->path, strlen(e->path), path, sizeof(path));
+		pf_printable(e->why, strlen(e->why), why, sizeof(why));
+		pf_buf_addf(out, "//   %-40s %-14s %s\n", path, e->any_code ? "runs any code" : "", why);
+	}
+}
+
 static int show(const struct request *q)
 {
+	const struct pf_places places = {.progress = true};
 	PF_AUTO_BUF struct pf_buf out = {0};
+	struct pf_view_list list = {0};
 	struct pf_error err = {0};
 	struct pf_policy *p;
+	int r, code;
 
 	if (pf_policy_args_build(&q->policy, &p, &err) < 0)
 		return pf_cli_fail(&err);
 	pf_policy_print(p, 2, &out);
+	r = pf_policy_programs(p, &places, &list, &err);
+	if (r == 0 && p->commands.count)
+		print_programs(p, &list, &out);
+	code = pf_cli_out(&out);
+	pf_view_list_free(&list);
 	pf_policy_destroy(p);
-	return pf_cli_out(&out);
+	return r < 0 ? pf_cli_fail(&err) : code;
 }
 
 /* One document by itself, under the options of the command line. */
@@ -137,7 +172,10 @@ const struct pf_verb pf_verb_policy = {
 	.summary = "print the whole policy of a command line, or check documents",
 	.usage = "policy show [--policy FILE] [options of run]\n"
 		 "policy check [--policy FILE] [options of run] [FILE...]\n",
-	.text = "show prints every setting with its value, defaults included. check says OK, or what is "
+	.text = "show prints every setting with its value, defaults included, and of commands.allow, as "
+		"comments, "
+		"what it\n"
+		"comes to: every program that could be started, and why. check says OK, or what is "
 		"wrong and in\n"
 		"which line. Exit code: 0, or 125.",
 	.opts = opts,

@@ -18,6 +18,7 @@
 #include "policy/policy.h"
 #include "proto/msg.h"
 #include "tier/receipt.h"
+#include "view/view.h"
 #include "workspace/change.h"
 
 struct pf_tier;
@@ -125,6 +126,8 @@ struct pf_tier {
 	void (*destroy)(struct pf_box *b); /* stop, remove every trace, free; NULL is fine */
 	/* What pinfold-refuse left since it was last asked: a path a line. Of unknown origin, and bounded. */
 	void (*refused)(struct pf_box *b, struct pf_buf *lines);
+	/* commands.allow, closed over the root that a sandbox would have. Makes none. */
+	int (*programs)(const struct pf_box_spec *spec, struct pf_view_list *out, struct pf_error *err);
 	/* Lines for RUNTIME/ID, so that a sweep can remove what is left after a kill -9. */
 	void (*describe)(const struct pf_box *b, struct pf_buf *lines);
 };

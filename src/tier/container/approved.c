@@ -103,50 +103,65 @@ static int note_places(struct pf_container *c, const struct trees *t)
 	return r;
 }
 
-static int get_view(struct pf_container *c, const struct pf_box_spec *spec, struct trees *t,
-		    struct pf_error *err)
-{
+/* What a view is asked for; the trees, links and path of it. */
+struct asked {
+	struct trees t;
 	struct pf_view_link links[PF_HOST_ENTRIES];
-	PF_AUTO_FREE char *path = search_path(c, spec);
 	struct pf_host_image host;
-	struct pf_view_want want = {.trees = t->item,
-				    .links = links,
-				    .allow = &spec->policy->commands,
-				    .path = path,
-				    .state = spec->dirs->state,
-				    .libexec = spec->dirs->libexec,
-				    .progress = spec->progress};
+	char *path;
+	struct pf_view_want want;
+};
+
+static int ask(struct pf_container *c, const struct pf_box_spec *spec, struct asked *a, struct pf_error *err)
+{
+	const struct pf_policy *p = spec->policy;
 	int r;
 
-	if (!path)
+	a->path = search_path(c, spec);
+	if (!a->path)
 		return pf_fail(err, -ENOMEM, "out of memory");
+	a->want = (struct pf_view_want){.trees = a->t.item,
+					.links = a->links,
+					.allow = &p->commands,
+					.path = a->path,
+					.state = spec->dirs->state,
+					.libexec = spec->dirs->libexec,
+					.progress = spec->progress};
 	if (spec->image) {
 		r = add_tree(
-			t, (struct pf_view_tree){.at = "/", .fd = c->image.fd, .digest = spec->image->digest},
+			&a->t,
+			(struct pf_view_tree){.at = "/", .fd = c->image.fd, .digest = spec->image->digest},
 			NULL, err);
 	} else {
-		r = pf_host_image_get(spec->dirs->state, &host, err);
+		r = pf_host_image_get(spec->dirs->state, &a->host, err);
 		if (r == 0)
-			r = add_host(t, &host, links, &want.link_count, err);
+			r = add_host(&a->t, &a->host, a->links, &a->want.link_count, err);
 	}
-	for (size_t i = 0; i < spec->policy->tools.count && r == 0; i++)
-		r = add_tree(t, (struct pf_view_tree){.at = spec->policy->tools.items[i]},
-			     spec->policy->tools.items[i], err);
-	want.tree_count = t->count;
-	if (r == 0 && note_places(c, t) < 0)
-		r = pf_fail(err, -ENOMEM, "out of memory");
-	return r < 0 ? r : pf_view_get(&want, &c->view, err);
+	for (size_t i = 0; i < p->tools.count && r == 0; i++)
+		r = add_tree(&a->t, (struct pf_view_tree){.at = p->tools.items[i]}, p->tools.items[i], err);
+	a->want.tree_count = a->t.count;
+	return r;
+}
+
+static void end_asking(struct asked *a)
+{
+	close_trees(&a->t);
+	free(a->path);
 }
 
 int pf__view_plan(struct pf_container *c, const struct pf_box_spec *spec, struct pf_error *err)
 {
-	struct trees t = {.count = 0};
+	struct asked a = {.path = NULL};
 	int r;
 
 	if (!spec->policy->commands.count || pf__broken(spec->breaks, "view"))
 		return 0;
-	r = get_view(c, spec, &t, err);
-	close_trees(&t);
+	r = ask(c, spec, &a, err);
+	if (r == 0 && note_places(c, &a.t) < 0)
+		r = pf_fail(err, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = pf_view_get(&a.want, &c->view, err);
+	end_asking(&a);
 	if (r < 0)
 		return r;
 	pf_buf_addc(&c->view.approved, '\0');
@@ -158,6 +173,24 @@ int pf__view_plan(struct pf_container *c, const struct pf_box_spec *spec, struct
 	if (spec->policy->commands_build && c->ws.at && pf_list_add(&c->box.may_exec, c->ws.at) < 0)
 		return pf_fail(err, -ENOMEM, "out of memory");
 	return 0;
+}
+
+int pf__container_programs(const struct pf_box_spec *spec, struct pf_view_list *out, struct pf_error *err)
+{
+	struct pf_container c = {.image = PF_IMAGE_ROOT_NONE};
+	struct asked a = {.path = NULL};
+	int r = spec->image ? pf__image_open(spec, geteuid() == 0, &c.image, err) : 0;
+
+	if (r < 0)
+		return r;
+	c.box.tools_path = pf__tools_path(spec->policy);
+	r = ask(&c, spec, &a, err);
+	if (r == 0)
+		r = pf_view_close(&a.want, out, err);
+	end_asking(&a);
+	free(c.box.tools_path);
+	pf__image_root_free(&c.image);
+	return r;
 }
 
 char *pf__view_layer(const struct pf_container *c, const char *at)

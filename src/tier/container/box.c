@@ -221,4 +221,5 @@ const struct pf_tier pf_tier_container = {
 	.destroy = pf__container_destroy,
 	.describe = describe,
 	.refused = pf__container_refused,
+	.programs = pf__container_programs,
 };

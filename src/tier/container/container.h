@@ -212,6 +212,7 @@ char *pf__view_layer(const struct pf_container *c, const char *at);
 int pf__view_over(const char *view, int lower, bool user, uint64_t attr, struct pf_error *err);
 /* In the child: the directory "pinfold" of the temporary files, which is attached at PF_VIEW_PLACE. */
 int pf__view_place(const struct pf_child_args *a, int temp, struct pf_error *err);
+int pf__container_programs(const struct pf_box_spec *spec, struct pf_view_list *out, struct pf_error *err);
 void pf__container_refused(struct pf_box *b, struct pf_buf *lines);
 
 /* limits.c: make the groups and decide; -EPERM when a limit that is required cannot be held */
