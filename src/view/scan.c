@@ -238,8 +238,10 @@ static int one_file(struct pf__scan *s, struct at *a, const char *name, const ch
 	if (look.kind == PF_FILE_DATA ||
 	    (!x && (look.kind == PF_FILE_SCRIPT || look.kind == PF_FILE_FOREIGN)))
 		return 0;
+	if (look.kind == PF_FILE_LIBRARY)
+		return 0;
 	a->counts = true;
-	if (look.kind == PF_FILE_LIBRARY || is_listed(s, clean))
+	if (is_listed(s, clean))
 		return 0;
 	return look.kind == PF_FILE_SCRIPT ? cover_script(s, a, fd, st, name) : cover(s, a, name);
 }
