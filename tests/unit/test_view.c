@@ -324,6 +324,7 @@ static void makes_another_for_a_new_directory(void **state)
 
 static void removes_only_what_nobody_holds(void **state)
 {
+	unsigned removed;
 	struct place *p = *state;
 	struct pf_view v;
 	struct pf_error err;
@@ -333,7 +334,7 @@ static void removes_only_what_nobody_holds(void **state)
 	assert_int_equal(pf_view_get(&p->want, &v, &err), 0);
 	snprintf(made, sizeof(made), "%s/cache/views/.new-1", p->state); /* of one that was killed */
 	assert_int_equal(mkdir(made, 0700), 0);
-	assert_int_equal(pf_view_clean(p->state), 0);
+	assert_int_equal(pf_view_clean(p->state, &removed), 0);
 	assert_int_equal(access(v.dir, F_OK), 0);
 	assert_int_equal(access(made, F_OK), -1);
 	{
@@ -341,7 +342,8 @@ static void removes_only_what_nobody_holds(void **state)
 
 		snprintf(dir, sizeof(dir), "%s", v.dir);
 		pf_view_free(&v);
-		assert_int_equal(pf_view_clean(p->state), 0);
+		assert_int_equal(pf_view_clean(p->state, &removed), 0);
+		assert_int_equal(removed, 1);
 		assert_int_equal(access(dir, F_OK), -1);
 	}
 }
