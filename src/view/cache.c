@@ -212,12 +212,18 @@ static int write_list(struct pf__scan *s)
 {
 	PF_AUTO_BUF struct pf_buf list = {0}, approved = {0};
 	const struct pf_list *allow = s->want->allow;
+	char path[PATH_MAX], why[PATH_MAX];
 	size_t i;
 	int r;
 
-	for (i = 0; i < s->list->count; i++)
-		pf_buf_addf(&list, "%s\t%s\t%s\n", s->list->items[i].path,
-			    s->list->items[i].any_code ? "any" : "-", s->list->items[i].why);
+	for (i = 0; i < s->list->count; i++) {
+		const struct pf_view_entry *e = &s->list->items[i];
+
+		/* of an image: a name may have anything in it */
+		pf_printable(e->path, strlen(e->path), path, sizeof(path));
+		pf_printable(e->why, strlen(e->why), why, sizeof(why));
+		pf_buf_addf(&list, "%s\t%s\t%s\n", path, e->any_code ? "any" : "-", why);
+	}
 	pf_buf_addf(&approved, "%zu %zu\n", s->list->count, s->refused);
 	for (i = 0; i < allow->count && approved.len < APPROVED_MAX - 600; i++)
 		pf_buf_addf(&approved, "%s%.500s", i ? ", " : "", allow->items[i]);

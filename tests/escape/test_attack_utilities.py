@@ -125,8 +125,9 @@ def test_programs_from_elsewhere(anyone, attack, way):
     attack(anyone, ELSEWHERE[way], ["noexec"])
 
 
-def test_read_only_workspace(anyone, attack):
-    attack(anyone, "$W/victim", ["noexec"], mode="ro")
+@pytest.mark.parametrize("mode", ["ro", "rw", "rw,live"])
+def test_every_mode_of_the_workspace(anyone, attack, mode):
+    attack(anyone, "$W/victim", ["noexec"], mode=mode)
 
 
 def test_a_mount_of_the_policy(anyone, attack, victims, place):
