@@ -67,7 +67,7 @@ static void ranges_are_kept(void **state)
 	REFUSED(ready, tries[0].err, INT32_MIN);
 	REFUSED(ready, tries[1].detail, path);
 	REFUSED(started, err, 4096);
-	REFUSED(started, step, PF_STEP_SETUP + 1);
+	REFUSED(started, step, PF_STEP_REFUSED + 1);
 	REFUSED(exited, value, 0);
 	REFUSED(exited, value, 65);
 	REFUSED(exited, core, 2);
@@ -125,7 +125,7 @@ static void names(void **state)
 {
 	(void)state;
 	assert_string_equal(pf_try_name(PF_TRY_SOCKET_RAW), "socket_raw");
-	assert_string_equal(pf_try_name(PF_TRY_LAST), "mknod");
+	assert_string_equal(pf_try_name(PF_TRY_LAST), "memfd");
 	for (unsigned i = 1; i <= PF_TRY_LAST; i++)
 		assert_non_null(pf_try_name(i));
 	assert_null(pf_try_name(0));
