@@ -223,11 +223,11 @@ const struct pf_verb pf_verb_doctor = {
 		 "doctor --fix apparmor\n",
 	.text = "Each item is tried, not looked up. --clean removes the groups, scratch and directories of "
 		"sandboxes\n"
-		"whose keeper was killed, removes views of approved programs, and drops change sets that are older than a week or, oldest first, "
-		"beyond 1 GiB in\n"
-		"all (never the newest, nor one that is half applied). Exit code: 0 if some tier can be "
-		"used, "
-		"else 1.",
+		"whose keeper was killed and views of approved programs that nobody uses, and drops change "
+		"sets that are\n"
+		"older than a week or, oldest first, beyond 1 GiB in all (never the newest, nor one that is "
+		"half\n"
+		"applied). Exit code: 0 if some tier can be used, else 1.",
 	.opts = opts,
 	.main = doctor_main,
 };
