@@ -39,7 +39,7 @@ void pf_redact_free(struct pf_redact *r)
 	pf__index_free(&r->index);
 	pf__unpacker_free(r->unpacker);
 	free(r->values);
-	free(r->counts);
+	pf_redact_account_free(&r->account);
 	free(r->helper);
 	free(r);
 }
@@ -140,14 +140,15 @@ void pf__redact_rule(const struct pf_redact *r, const struct pf__hit *hit, char 
 		snprintf(out, cap, "%s%s", hit->value >= 0 ? "known:" : "", name);
 }
 
-void pf__redact_count(struct pf_redact *r, const struct pf__hit *hit, const char *stream)
+void pf__redact_count(const struct pf_redact *r, struct pf_redact_account *a, const struct pf__hit *hit,
+		      const char *stream)
 {
 	const char *encoding = pf__encoding_name(hit->encoding);
 	struct pf_redact_count c = {.encoding = encoding, .stream = stream, .count = 1}, *all;
 
 	pf__redact_rule(r, hit, c.rule, sizeof(c.rule), false);
-	for (size_t i = 0; i < r->count_count; i++) {
-		struct pf_redact_count *have = &r->counts[i];
+	for (size_t i = 0; i < a->count; i++) {
+		struct pf_redact_count *have = &a->items[i];
 
 		if (have->encoding == encoding && strcmp(have->stream, stream) == 0 &&
 		    strcmp(have->rule, c.rule) == 0) {
@@ -155,19 +156,25 @@ void pf__redact_count(struct pf_redact *r, const struct pf__hit *hit, const char
 			return;
 		}
 	}
-	if (r->count_count == COUNTS_MAX)
+	if (a->count == COUNTS_MAX)
 		return;
-	all = realloc(r->counts, (r->count_count + 1) * sizeof(*all));
+	all = realloc(a->items, (a->count + 1) * sizeof(*all));
 	if (!all)
 		return;
-	r->counts = all;
-	all[r->count_count++] = c;
+	a->items = all;
+	all[a->count++] = c;
+}
+
+void pf_redact_account_free(struct pf_redact_account *a)
+{
+	free(a->items);
+	*a = (struct pf_redact_account){0};
 }
 
 const struct pf_redact_count *pf_redact_counts(const struct pf_redact *r, size_t *n)
 {
-	*n = r->count_count;
-	return r->counts;
+	*n = r->account.count;
+	return r->account.items;
 }
 
 size_t pf_redact_disclosed(const struct pf_redact *r, size_t i)
@@ -185,9 +192,10 @@ static void to_buf(void *user, const void *p, size_t n)
 }
 
 int pf_redact_text(struct pf_redact *r, const char *stream, enum pf_redact_mode mode, const void *p, size_t n,
-		   struct pf_buf *out)
+		   struct pf_redact_account *account, struct pf_buf *out)
 {
-	struct pf_redact_options o = {.stream = stream, .mode = mode, .sink = to_buf, .user = out};
+	struct pf_redact_options o = {
+		.stream = stream, .mode = mode, .account = account, .sink = to_buf, .user = out};
 	struct pf_redact_stream *s;
 	bool found;
 	int e = pf_redact_open(r, &o, &s);

@@ -36,13 +36,19 @@ enum pf_redact_sure {
 struct pf_redact; /* opaque */
 struct pf_redact_stream;
 
-/* One line of the accounts. Strings are static or the redactor's. */
+/* One line of the accounts. */
 struct pf_redact_count {
 	char rule[96];	      /* "known:NAME" or the name of a pattern */
 	const char *encoding; /* "plain", "base64", ... */
 	const char *stream;
 	uint64_t count;
 };
+
+struct pf_redact_account { /* zero-initialised is empty */
+	struct pf_redact_count *items;
+	size_t count;
+};
+void pf_redact_account_free(struct pf_redact_account *a);
 
 int pf_redact_new(struct pf_redact **out);
 void pf_redact_free(struct pf_redact *r); /* after its streams */
@@ -62,7 +68,8 @@ typedef void (*pf_redact_sink)(void *user, const void *p, size_t n);
 struct pf_redact_options {
 	const char *stream;	  /* for the accounts; static */
 	enum pf_redact_mode mode; /* audit: the bytes pass as they are, the hits are counted */
-	bool live;		  /* somebody watches: up to two bytes that could begin a hit are not held */
+	bool live; /* somebody watches: up to three characters that could begin a hit are not held */
+	struct pf_redact_account *account; /* counted there too; or NULL */
 	pf_redact_sink sink;
 	void *user;
 };
@@ -77,7 +84,7 @@ void pf_redact_close(struct pf_redact_stream *s); /* NULL is fine; nothing is le
 
 /* All of a text at once, appended to out. 1: something was found, 0, -ENOMEM. */
 int pf_redact_text(struct pf_redact *r, const char *stream, enum pf_redact_mode mode, const void *p, size_t n,
-		   struct pf_buf *out);
+		   struct pf_redact_account *account, struct pf_buf *out);
 
 const struct pf_redact_count *pf_redact_counts(const struct pf_redact *r, size_t *n);
 /* Of value i: how many of its bytes were shown all the same, in pieces or before a pause. */

@@ -25,7 +25,7 @@ int pf_redact_open(struct pf_redact *r, const struct pf_redact_options *o, struc
 		return -ENOMEM;
 	s->r = r;
 	s->o = *o;
-	s->hold_from = o->live ? 3 : 1;
+	s->hold_from = o->live ? 4 : 1;
 	s->last_hit = -2;
 	*out = s;
 	return 0;
@@ -114,7 +114,9 @@ static void mark(struct pf_redact_stream *s, const struct pf__hit *hit)
 	bool goes_on = s->last_hit == hit->value && hit->from < s->last_to && s->released == s->last_to;
 
 	if (!goes_on) {
-		pf__redact_count(s->r, hit, s->o.stream);
+		pf__redact_count(s->r, &s->r->account, hit, s->o.stream);
+		if (s->o.account)
+			pf__redact_count(s->r, s->o.account, hit, s->o.stream);
 		s->found = true;
 	}
 	if (hit->value >= 0 && hit->from < s->released && !goes_on) {

@@ -13,13 +13,13 @@ struct pf_redact {
 	size_t value_count;
 	struct pf__index index;
 	bool built;
-	struct pf_redact_count *counts;
-	size_t count_count;
+	struct pf_redact_account account; /* of all its streams */
 	char *helper;
 	struct pf__unpacker *unpacker;
 };
 int pf__redact_build(struct pf_redact *r); /* once, before the first byte */
-void pf__redact_count(struct pf_redact *r, const struct pf__hit *hit, const char *stream);
+void pf__redact_count(const struct pf_redact *r, struct pf_redact_account *a, const struct pf__hit *hit,
+		      const char *stream);
 void pf__redact_rule(const struct pf_redact *r, const struct pf__hit *hit, char *out, size_t cap, bool mark);
 
 struct pf_redact_stream {

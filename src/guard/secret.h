@@ -12,6 +12,9 @@ int pf_secret_check(const char *spec, struct pf_error *err);
  * file or variable is not there, -EINVAL when the value is too short to be looked for. */
 int pf_secret_add(struct pf_redact *r, const char *spec, struct pf_error *err);
 
+/* Does a variable's name say that its value is secret? */
+bool pf_secret_key(const char *name);
+
 /* Add what a file of settings holds: .env, ini, properties, JSON, YAML, netrc, npmrc, pypirc, credentials, a
  * private key, or one bare token; by its looks, not its name. Hostile input: nothing in it is an error, what
  * is not understood is passed over. 0 or -ENOMEM; when there are more than PF_REDACT_VALUES *full is set. */

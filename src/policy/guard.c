@@ -10,6 +10,8 @@
 #include "base/cleanup.h"
 #include "guard/command.h"
 #include "guard/prompt_client.h"
+#include "guard/redact.h"
+#include "guard/secret.h"
 #include "policy/parse_internal.h"
 
 /* A document that says something of guard.command says all of it: rules are not mixed. */
@@ -119,9 +121,45 @@ void pf__print_guard_prompt(struct pf_jsonw *w, const struct pf_policy_prompt *p
 	pf_jsonw_end(w, '}');
 }
 
+static int key_output(struct pf__parse *ps, const struct pf_json *v)
+{
+	uint64_t mode;
+	int r = pf__parse_word(ps, v, &pf__guard_words, &mode);
+
+	if (r == 0)
+		ps->p->guard_output = (uint8_t)mode;
+	return r;
+}
+
+/* {"NAME": "@FILE" or "env:VARIABLE"}: what is found out when a sandbox is made, never in the document. */
+int pf__key_secret_values(struct pf__parse *ps, const struct pf_json *v)
+{
+	int r = pf__parse_type(ps, v, PF_JSON_OBJECT, "an object of references");
+	struct pf_list values = {0};
+
+	for (const struct pf_json *one = r == 0 ? v->list.first : NULL; one; one = one->next) {
+		r = pf__parse_type(ps, one, PF_JSON_STRING, "\"@FILE\" or \"env:VARIABLE\"");
+		if (r < 0)
+			break;
+		if (pf_list_addf(&values, "%s=%s", one->key, one->str.s) < 0)
+			r = pf__policy_nomem(ps->err);
+		else if (pf_secret_check(values.items[values.count - 1], ps->err) < 0)
+			r = pf__parse_wrap(ps, one);
+		if (r < 0)
+			break;
+	}
+	if (r < 0) {
+		pf_list_free(&values);
+		return r;
+	}
+	pf_list_free(&ps->p->secret_values);
+	ps->p->secret_values = values;
+	return 0;
+}
+
 static const struct pf__key guard_keys[] = {
 	{"command", key_command, NULL},
-	{"output", NULL, "nothing that is shown is redacted"},
+	{"output", key_output, NULL},
 	{"prompt", key_prompt, NULL},
 };
 

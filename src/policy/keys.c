@@ -339,7 +339,7 @@ static int key_protect(struct pf__parse *ps, const struct pf_json *v)
 
 static const struct pf__key secrets_keys[] = {
 	{"mask", key_mask, NULL},
-	{"values", NULL, "redaction of known values is not there to use them"},
+	{"values", pf__key_secret_values, NULL},
 };
 
 static int key_secrets(struct pf__parse *ps, const struct pf_json *v)

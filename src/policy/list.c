@@ -48,7 +48,7 @@ int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to)
 	struct pf_policy p = *from;
 
 	p.image = p.user = p.ws_path = p.ws_at = p.cwd = p.guard_command = p.guard_prompt.stricter = NULL;
-	p.tools = p.env = p.mask = p.protect = p.commands = (struct pf_list){0};
+	p.tools = p.env = p.mask = p.protect = p.commands = p.secret_values = (struct pf_list){0};
 	p.mounts = NULL;
 	p.mount_count = 0;
 	p.network.allow = (struct pf_rules){0};
@@ -61,7 +61,8 @@ int pf_policy_copy(const struct pf_policy *from, struct pf_policy *to)
 	    pf__policy_set_string(&p.guard_prompt.stricter, from->guard_prompt.stricter) < 0 ||
 	    pf_list_copy(&p.tools, &from->tools) < 0 || pf_list_copy(&p.env, &from->env) < 0 ||
 	    pf_list_copy(&p.mask, &from->mask) < 0 || pf_list_copy(&p.protect, &from->protect) < 0 ||
-	    pf_list_copy(&p.commands, &from->commands) < 0 || mounts_copy(from, &p) < 0 ||
+	    pf_list_copy(&p.commands, &from->commands) < 0 ||
+	    pf_list_copy(&p.secret_values, &from->secret_values) < 0 || mounts_copy(from, &p) < 0 ||
 	    pf_rules_copy(&from->network.allow, &p.network.allow) < 0) {
 		pf_policy_free(&p);
 		return -ENOMEM;
@@ -85,6 +86,7 @@ void pf_policy_free(struct pf_policy *p)
 	pf_list_free(&p->protect);
 	pf_rules_free(&p->network.allow);
 	pf_list_free(&p->commands);
+	pf_list_free(&p->secret_values);
 	for (size_t i = 0; i < p->mount_count; i++) {
 		free(p->mounts[i].from);
 		free(p->mounts[i].to);

@@ -40,6 +40,7 @@ int pf__parse_list(struct pf__parse *ps, const struct pf_json *v, const char *of
 
 int pf__key_guard(struct pf__parse *ps, const struct pf_json *v);   /* guard.c */
 int pf__key_network(struct pf__parse *ps, const struct pf_json *v); /* network.c */
+int pf__key_secret_values(struct pf__parse *ps, const struct pf_json *v);
 
 extern const struct pf__key pf__document_keys[];
 extern const size_t pf__document_key_count;

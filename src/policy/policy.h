@@ -119,7 +119,8 @@ struct pf_policy {
 					   leave the path to the command line; never NONE */
 	struct pf_mount *mounts;
 	size_t mount_count;
-	struct pf_list mask; /* secrets.mask */
+	struct pf_list mask;	      /* secrets.mask */
+	struct pf_list secret_values; /* secrets.values: NAME=@FILE or NAME=env:VARIABLE, never a value */
 	struct pf_list protect;
 	struct pf_list commands; /* commands.allow: names, or absolute paths inside; empty: every program may
 				    be started */
@@ -131,8 +132,9 @@ struct pf_policy {
 		char *stricter; /* a document that is then written over this; NULL: refused */
 	} guard_prompt;
 	struct pf_network network;
-	char *guard_command; /* guard.command as compact JSON, checked; NULL: off */
-	char *cwd;	     /* NULL: workspace, else HOME. Command line only */
+	uint8_t guard_output; /* enum pf_redact_mode of guard/redact.h */
+	char *guard_command;  /* guard.command as compact JSON, checked; NULL: off */
+	char *cwd;	      /* NULL: workspace, else HOME. Command line only */
 };
 
 int pf_policy_defaults(struct pf_policy *p, struct pf_error *err);

@@ -81,9 +81,10 @@ static void print_caps(struct pf_jsonw *w, uint64_t caps)
 	pf_jsonw_end(w, ']');
 }
 
-static void print_env(struct pf_jsonw *w, const struct pf_list *env)
+/* NAME=VALUE as an object. */
+static void print_pairs(struct pf_jsonw *w, const char *key, const struct pf_list *env)
 {
-	pf_jsonw_key(w, "env");
+	pf_jsonw_key(w, key);
 	pf_jsonw_begin(w, '{');
 	for (size_t i = 0; i < env->count; i++) {
 		const char *kv = env->items[i], *equals = strchr(kv, '=');
@@ -135,6 +136,7 @@ static int print_guard(struct pf_jsonw *w, const struct pf_policy *p)
 	else
 		pf_jsonw_str(w, "off");
 	pf__print_guard_prompt(w, &p->guard_prompt);
+	pf_jsonw_kstr(w, "output", pf__word_name(&pf__guard_words, p->guard_output));
 	pf_jsonw_end(w, '}');
 	pf_json_free(doc);
 	return 0;
@@ -168,12 +170,13 @@ static int print(const struct pf_policy *p, unsigned indent, const char *ws_path
 	print_list(&w, "tools", &p->tools);
 	pf_jsonw_kstr(&w, "user", p->user ? p->user : pf__word_name(&pf__user_words, p->user_root));
 	print_caps(&w, p->capabilities);
-	print_env(&w, &p->env);
+	print_pairs(&w, "env", &p->env);
 	print_workspace(&w, p, ws_path);
 	print_mounts(&w, p);
 	pf_jsonw_key(&w, "secrets");
 	pf_jsonw_begin(&w, '{');
 	print_list(&w, "mask", &p->mask);
+	print_pairs(&w, "values", &p->secret_values);
 	pf_jsonw_end(&w, '}');
 	print_list(&w, "protect", &p->protect);
 	print_commands(&w, p);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "guard/redact.h"
 #include "policy/policy_internal.h"
 
 #define WORDS(table)                                                                                         \
@@ -55,6 +56,10 @@ const struct pf__words pf__root_words = WORDS(roots);
 static const struct pf__word modes[] = {
 	{"ro", PF_WS_RO}, {"cow", PF_WS_COW}, {"rw", PF_WS_RW}, {"rw,live", PF_WS_LIVE}};
 const struct pf__words pf__mode_words = WORDS(modes);
+
+static const struct pf__word guards[] = {
+	{"off", PF_REDACT_OFF}, {"audit", PF_REDACT_AUDIT}, {"enforce", PF_REDACT_ENFORCE}};
+const struct pf__words pf__guard_words = WORDS(guards);
 
 const char *pf_ws_mode_name(enum pf_ws_mode m)
 {

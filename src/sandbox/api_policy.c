@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "guard/secret.h"
 #include "sandbox/policy_options.h"
 
 #include "pinfold.h"
@@ -75,6 +76,16 @@ static int set_cwd(struct pf_policy *p, const char *name, const char *value, str
 	return 0;
 }
 
+static int add_secret(struct pf_policy *p, const char *name, const char *value, struct pf_error *err)
+{
+	int r = pf_secret_check(value, err);
+
+	(void)name;
+	if (r == 0 && pf_list_add(&p->secret_values, value) < 0)
+		r = pf_fail(err, -ENOMEM, "out of memory");
+	return r;
+}
+
 /* One word or several with commas between them. */
 static int set_require(struct pf_policy *p, const char *name, const char *value, struct pf_error *err)
 {
@@ -110,6 +121,7 @@ const struct pf_policy_opt pf_policy_opts[] = {
 	{"commands", 0, "NAME[,NAME]",
 	 "approved programs: no other of the image can be started (again for more)", add_commands},
 	{"env", 'e', "NAME[=VALUE]", "an environment variable; without =VALUE the caller's own", set_env},
+	{"secret", 0, "NAME=@FILE|env:VAR", "a value that no output may show (again for more)", add_secret},
 	{"cwd", 'w', "DIR", "where the command starts (workspace, else HOME)", set_cwd},
 	{"user", 'u', "USER", "user (default), root (uid 0 of the sandbox alone), or an account of the image",
 	 set_user},

@@ -59,6 +59,7 @@ static void take_common(struct pf_exec *e)
 
 	pf__exec_name(e, r->id);
 	pf__output_end(e);
+	pf__redact_result(e);
 	if (!e->ended_ns)
 		e->ended_ns = pf_now_ns();
 	stamp(e);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every byte of a command's output passes pf__output_add(), and goes nowhere but from there: into the head
- * and tail of the result, into the file of a long output, to the caller. So what is taken out here is taken
- * out of all three.
+ * Every byte of a command's output passes pf__output_add(), and goes nowhere but from there, by the redactor:
+ * into the head and tail of the result, into the file of a long output, to the caller. So what is taken out
+ * here is taken out of all three.
  */
 #include <stdio.h>
 
@@ -37,12 +37,8 @@ bool pf__output_add(struct pf_exec *e, enum pf_stream stream, const void *p, siz
 
 	e->written[i] += n;
 	e->beyond[i] += n - shown;
-	if (shown) {
-		pf__spool_add(e, i, p, shown); /* first: it writes what the other has in memory */
-		pf__keep_add(i ? &e->err : &e->out, p, shown);
-		if (e->output)
-			e->output(e->user, e, stream, p, shown);
-	}
+	if (shown)
+		pf__redact_show(e, i, p, shown);
 	return shown == n;
 }
 
@@ -63,6 +59,7 @@ void pf__output_end(struct pf_exec *e)
 {
 	struct pf_result *r = &e->result;
 
+	pf__redact_end(e);
 	pf__spool_end(e);
 	for (unsigned i = 0; i < 2; i++) {
 		char where[WHERE_MAX];
@@ -78,6 +75,8 @@ void pf__output_end(struct pf_exec *e)
 
 void pf__output_free(struct pf_exec *e)
 {
+	for (unsigned i = 0; i < 2; i++)
+		pf_redact_close(e->guarded[i]);
 	pf__spool_free(e);
 	pf__keep_free(&e->out);
 	pf__keep_free(&e->err);

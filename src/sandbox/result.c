@@ -66,6 +66,7 @@ void pf_result_free(struct pf_result *r)
 	pf_applied_free(&r->applied);
 	pf_list_free(&r->secrets);
 	pf_prompts_free(&r->prompts);
+	pf_redact_account_free(&r->redactions);
 	pf_buf_free(&r->out);
 	pf_buf_free(&r->err);
 	pf_receipt_free(&r->receipt);

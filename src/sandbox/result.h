@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "guard/command.h"
 #include "guard/prompt_client.h"
+#include "guard/redact.h"
 #include "policy/policy.h"
 #include "tier/receipt.h"
 
@@ -147,6 +148,7 @@ struct pf_result {
 	struct pf_applied applied;
 	struct pf_guard guard;
 	struct pf_prompts prompts;
+	struct pf_redact_account redactions;
 	struct pf_list secrets; /* paths in the changes whose content may be secret */
 	struct pf_receipt receipt;
 };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A result as the JSON object of docs/result.schema.json. Every field is always written; what is not
- * known is null. What cannot happen in this build (no redaction) is an empty list, since nothing
- * of it happened; what nobody looked for is null.
+ * known is null. What nobody looked for is null too, and what did not happen an empty list.
  */
 #include <errno.h>
 #include <string.h>
@@ -180,6 +179,22 @@ static void write_guard(const struct pf_guard *g, const struct pf_prompts *p, st
 	pf_jsonw_end(w, '}');
 }
 
+static void write_redactions(const struct pf_redact_account *a, struct pf_jsonw *w)
+{
+	pf_jsonw_key(w, "redactions");
+	pf_jsonw_begin(w, '[');
+	for (size_t i = 0; i < a->count; i++) {
+		pf_jsonw_begin(w, '{');
+		pf_jsonw_kstr(w, "rule", a->items[i].rule);
+		pf_jsonw_kstr(w, "encoding", a->items[i].encoding);
+		pf_jsonw_kstr(w, "stream", a->items[i].stream);
+		pf_jsonw_key(w, "count");
+		pf_jsonw_uint(w, a->items[i].count);
+		pf_jsonw_end(w, '}');
+	}
+	pf_jsonw_end(w, ']');
+}
+
 int pf_result_json(const struct pf_result *r, unsigned indent, struct pf_buf *out)
 {
 	struct pf_jsonw w;
@@ -205,7 +220,7 @@ int pf_result_json(const struct pf_result *r, unsigned indent, struct pf_buf *ou
 	else
 		pf_jsonw_knull(&w, "secrets_in_changes");
 	pf__network_json(r, &w);
-	empty_list(&w, "redactions");
+	write_redactions(&r->redactions, &w);
 	kstr_or_null(&w, "policy", r->receipt.policy);
 	kstr_or_null(&w, "image", r->receipt.image);
 	write_guard(&r->guard, &r->prompts, &w);

@@ -127,6 +127,8 @@ int pf_sandbox_create(const struct pf_policy *policy, const struct pf_places *pl
 	if (r == 0)
 		pf_outputs_sweep(&s->dirs);
 	if (r == 0)
+		r = pf__redact_new(s, err);
+	if (r == 0)
 		r = build(s, err);
 	if (r < 0) {
 		pf_sandbox_destroy(s);
@@ -147,6 +149,7 @@ void pf__sandbox_label(struct pf_sandbox *s, const char *const *argv)
 		pf_buf_addf(&line, "%s%s", line.len ? " " : "", *argv);
 	pf_printable(line.data ? line.data : "", line.len, text, sizeof(text));
 	s->box->command = strdup(text);
+	pf__redact_line(s, &s->box->command);
 	pf__rundir_describe(s, NULL); /* for `ls`; what a sweep needs was there before */
 }
 
@@ -228,6 +231,7 @@ int pf_sandbox_end_noted(struct pf_sandbox *s, char **changes_id, char **note, s
 	}
 	pf__rundir_remove(s);
 	pf__image_drop(s);
+	pf__redact_free(s);
 	pf_policy_destroy(s->policy);
 	free(s);
 	return r;

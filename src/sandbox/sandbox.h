@@ -13,6 +13,7 @@
  *   prove.c     does the wall that was asked for stand?
  *   finish.c    why it ended: the cause, the limits it met, what it used
  *   output.c    where output goes
+ *   redact.c    what of it may be shown
  *   keep.c      head and tail of an output
  *   spool.c     a long one, whole, into the state directory (outputs.c)
  *   rw.c        changes that go into the workspace by themselves
@@ -24,6 +25,7 @@
 
 #include <stdbool.h>
 
+#include "guard/redact.h"
 #include "image/store.h"
 #include "policy/policy.h"
 #include "proto/conn.h"
@@ -83,6 +85,8 @@ struct pf_exec {
 	void (*output)(void *, struct pf_exec *, enum pf_stream, const void *, size_t);
 	void (*event)(void *, struct pf_exec *, const char *, const char *);
 	void *user;
+	struct pf_redact_stream *guarded[2]; /* stdout, stderr; from the first byte on */
+	bool blind;			     /* redaction failed: nothing more is shown */
 	struct pf_keep out, err;
 	struct pf_spool spool;
 	uint64_t written[2]; /* stdout, stderr: by the command */
@@ -123,14 +127,16 @@ struct pf_sandbox {
 	uint32_t next_exec;
 	uint32_t stale[PF_STALE_MAX]; /* execs that ended and whose groups are still to be removed: chores */
 	unsigned stale_count;
-	bool spare_wanted;	/* a launcher should wait for the next command */
-	struct pf_error broken; /* code 0: whole */
-	uint64_t paused_at;	/* ns; 0: runs */
-	char *breaks;		/* test builds: $PF_BREAK */
-	bool looking;		/* the tier has more to look at before the first command */
-	bool used;		/* a command was started */
+	bool spare_wanted;	  /* a launcher should wait for the next command */
+	struct pf_error broken;	  /* code 0: whole */
+	uint64_t paused_at;	  /* ns; 0: runs */
+	char *breaks;		  /* test builds: $PF_BREAK */
+	bool looking;		  /* the tier has more to look at before the first command */
+	bool used;		  /* a command was started */
+	struct pf_redact *redact; /* NULL: guard.output is off */
+	bool redact_ready;	  /* it knows the environment and the hidden files */
 	struct pf_door *door;	/* NULL: nobody has knocked (door.h) */
-	bool rw_dirty;		/* mode rw: something ran since the changes were last applied */
+	bool rw_dirty;		  /* mode rw: something ran since the changes were last applied */
 };
 
 /* rundir.c */
@@ -202,6 +208,16 @@ void pf__output_init(struct pf_exec *e);
 bool pf__output_add(struct pf_exec *e, enum pf_stream stream, const void *p, size_t n);
 void pf__output_end(struct pf_exec *e); /* into the result, whose id is set */
 void pf__output_free(struct pf_exec *e);
+
+/* redact.c: guard.output. show: from there into spool, keep and the caller */
+int pf__redact_new(struct pf_sandbox *s, struct pf_error *err);
+void pf__redact_free(struct pf_sandbox *s);
+void pf__redact_show(struct pf_exec *e, unsigned i, const void *p, size_t n);
+void pf__redact_end(struct pf_exec *e);		  /* lets go what is held */
+uint64_t pf__redact_due(const struct pf_exec *e); /* when what is held is let go; UINT64_MAX */
+bool pf__redact_tick(struct pf_exec *e, uint64_t now);
+void pf__redact_result(struct pf_exec *e);		 /* words, denials and error of its result */
+void pf__redact_line(struct pf_sandbox *s, char **line); /* a line that is kept of a command */
 
 /* spool.c. add: before the same bytes go into memory */
 void pf__spool_init(struct pf_spool *sp);

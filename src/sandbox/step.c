@@ -354,7 +354,8 @@ static uint64_t due(const struct pf_exec *e)
 		at = t;
 	if (e->idle_ms && (t = e->last_byte_ns + e->idle_ms * MS) < at)
 		at = t;
-	return at;
+	t = pf__redact_due(e);
+	return t < at ? t : at;
 }
 
 static bool drained(const struct pf_exec *e)
@@ -369,6 +370,8 @@ static bool tick(struct pf_exec *e, uint64_t now)
 		pf__finish(e);
 		return true;
 	}
+	if (pf__redact_tick(e, now))
+		return true;
 	if (due(e) > now)
 		return false;
 	if (e->killed_ns || !e->started_ns) { /* init does not answer: end everything */

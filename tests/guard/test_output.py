@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Output redaction: the ways of ways.py with real tools, the verb as a filter, text without secrets."""
+import json
 import os
 import subprocess
 
@@ -8,7 +9,7 @@ import pytest
 from ways import ARCHIVES, MISSED, WAYS
 
 SECRET = "sk_live_7fA1b9Qx2ZpL8mNvRtY3wK6d"
-LEAST = 0.907                  # of the ways: 68 of 75
+LEAST = 0.907             # of the ways: 68 of 75
 
 
 def printed(line, secret):
@@ -75,6 +76,104 @@ def test_secret_that_is_too_short(pinfold, tmp_path):
     (tmp_path / "key").write_text("abc\n")
     done = pinfold("guard", "output", "--secret", f"K=@{tmp_path}/key")
     assert done.code == 125 and "shorter than 4 bytes" in done.err
+
+
+ENV = f"""# settings
+PORT=3000
+DEBUG=true
+LOG_LEVEL=info
+APP_URL=https://example.org/app
+DATABASE_URL=postgres://app:q7Xz9Kp2Lm4Rt8@db.example.org:5432/app
+API_KEY="{SECRET}"
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    where = tmp_path / "project"
+    where.mkdir()
+    (where / ".env").write_text(ENV)
+    return where
+
+
+def test_ways_in_a_sandbox(pinfold, project):
+    """The sandbox does not have the file; it is handed the value, as if it had come by it."""
+    missed = set()
+    for name, line in WAYS:
+        result = pinfold.result("--workspace", project, "--env", f"K={SECRET}", "--timeout", "30s", "--", "bash", "-c", line)
+        assert result["cause"] == "exited", name
+        if not any(r["rule"] == "known:API_KEY" and r["stream"] != "result" for r in result["redactions"]):
+            missed.add(name)
+        assert SECRET not in json.dumps(result), name
+    assert missed <= MISSED, missed - MISSED
+
+
+def test_hidden_files(pinfold, project):
+    result = pinfold.result("--workspace", project, "--", "sh", "-c", "cat .env; echo 3000 true info; echo q7Xz9Kp2Lm4Rt8 https://example.org/app")
+    assert result["stdout"] == "3000 true info\n[redacted:DATABASE_URL] https://example.org/app\n"
+    assert {r["rule"] for r in result["redactions"]} == {"known:DATABASE_URL"}
+
+
+def test_modes(pinfold, project, tmp_path):
+    for mode, shown, found in (("enforce", "[redacted:API_KEY]\n", 1), ("audit", SECRET + "\n", 1), ("off", SECRET + "\n", 0)):
+        policy = tmp_path / "p.json"
+        policy.write_text(json.dumps({"guard": {"output": mode}}))
+        script = project / "print.sh"
+        script.write_text(f"echo {SECRET}\n")
+        result = pinfold.result("--policy", policy, "--workspace", project, "--", "sh", "print.sh")
+        assert result["stdout"] == shown
+        assert [(r["rule"], r["encoding"], r["stream"], r["count"]) for r in result["redactions"]] == \
+            [("known:API_KEY", "plain", "stdout", 1)] * found
+
+
+def test_words_of_the_command(pinfold, project):
+    result = pinfold.result("--workspace", project, "--", "echo", SECRET)
+    assert result["argv"] == ["echo", "[redacted:API_KEY]"] and result["stdout"] == "[redacted:API_KEY]\n"
+    assert SECRET not in pinfold("ls", "--json").out
+
+
+def test_long_output(pinfold, project):
+    (project / "long.sh").write_text(f"head -c 3000000 /dev/zero | tr '\\0' x; echo {SECRET}; head -c 2000000 /dev/zero | tr '\\0' y\n")
+    result = pinfold.result("--workspace", project, "--", "sh", "long.sh")
+    assert result["truncated"] and result["stdout_bytes"] == 5_000_001 + len(SECRET)
+    kept = pinfold("output", result["id"])
+    assert "x[redacted:API_KEY]\ny" in kept.out and SECRET not in kept.out
+    pinfold("drop", "--all")
+
+
+def test_values_of_the_policy(pinfold, tmp_path):
+    (tmp_path / "key").write_text("7fA1b9Qx2Z\n")
+    policy = tmp_path / "p.json"
+    policy.write_text(json.dumps({"secrets": {"values": {"FILE_KEY": f"@{tmp_path}/key"}}}))
+    result = pinfold.result("--policy", policy, "--", "sh", "-c", "echo 7fA1b9Qx2Z | rev")
+    assert result["stdout"] == "[redacted:FILE_KEY]\n"
+
+
+@pytest.mark.parametrize("values, says", [({"K": "value"}, "never the value itself"), ({"K": "@/not/there"}, "cannot read"),
+                                          ({"K": 3}, "env:VARIABLE"), (["K"], "an object of references")])
+def test_bad_values(pinfold, tmp_path, values, says):
+    policy = tmp_path / "p.json"
+    policy.write_text(json.dumps({"secrets": {"values": values}}))
+    done = pinfold("run", "--policy", policy, "--", "true")
+    assert done.code == 125 and says in done.err
+
+
+def test_a_prompt_is_not_held_for_ever(pinfold):
+    """Whoever answers a prompt must see it first: held bytes go after a pause."""
+    process = subprocess.Popen([pinfold.program, "run", "-q", "-i", "--secret", "K=env:K", "--", "sh", "-c",
+                                "printf 'sk_live_'; read x; echo got $x"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               env=dict(os.environ, K=SECRET, PF_TESTING="1", PINFOLD_STATE=pinfold.state, HOME=os.path.dirname(pinfold.state)))
+    assert process.stdout.read(8) == b"sk_live_"
+    out, _ = process.communicate(b"yes\n", timeout=30)
+    assert out == b"got yes\n"
+
+
+def test_a_file_that_is_copied_is_not_altered(pinfold, project):
+    script = project / "w.sh"
+    script.write_text(f"echo {SECRET} > out.txt\n")
+    result = pinfold.result("--workspace", project, "--", "sh", "w.sh")
+    assert pinfold("apply", result["changes"]["id"]).code == 0
+    assert (project / "out.txt").read_text() == SECRET + "\n"
 
 
 def texts(most):

@@ -259,6 +259,8 @@ static int plan(struct pf_container *c, const struct pf_box_spec *spec, struct p
 		return r;
 	if (c->ws.at && !(c->box.workspace_at = strdup(c->ws.at)))
 		return pf_fail(err, -ENOMEM, "out of memory");
+	c->box.workspace_fd = c->ws.at ? c->ws.fd : -1;
+	c->box.hidden = c->ws.at ? &c->ws.masks : NULL;
 	/* as root the host makes the layers, while the child makes itself ready for them */
 	if (spec->image && !c->who.host_root && (r = pf__skeleton_plan(spec, c->ws.at, &c->image, err)) < 0)
 		return r;
