@@ -161,7 +161,9 @@ void pf__redact_show(struct pf_exec *e, unsigned i, const void *p, size_t n)
 {
 	struct pf_error err = {0};
 
-	if (!e->box->redact || e->op != PF_OP_EXEC) {
+	bool file = e->op >= PF_OP_READ && e->op <= PF_OP_REMOVE; /* its bytes are the user's */
+
+	if (!e->box->redact || file) {
 		deliver(e, i, p, n);
 		return;
 	}
