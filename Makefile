@@ -100,7 +100,7 @@ $(PROMPT_OBJS)encoder_vnni.o: CPU_CFLAGS := -mavx512f -mavx512bw -mavx512dq -mav
 GEN := $(O)/gen/syscall_filter.h $(O)/gen/redact_tables.h
 
 .PHONY: all
-all: $(O)/pinfold $(addprefix $(O)/libexec/pinfold/,pinfold-init pinfold-egress pinfold-refuse pinfold-image pinfold-guard) $(O)/share/pinfold/guard-prompt.bin $(O)/libpinfold.a
+all: $(O)/pinfold $(addprefix $(O)/libexec/pinfold/,pinfold-init pinfold-egress pinfold-refuse pinfold-image pinfold-guard pinfold-unpack) $(O)/share/pinfold/guard-prompt.bin $(O)/libpinfold.a
 
 # --- flavours: musl (ships), dyn (ships: pinfold-image), break (musl, test builds with PF_BREAK), trap (musl, UBSan), host (glibc, ASan), fuzz
 # 1: flavour  2: compiler  3: flags
@@ -165,6 +165,11 @@ $(1)/libexec/pinfold/pinfold-guard: $(O)/obj/$(2)/guard/prompt/main.o $(SRC_PROM
 $(1)/share/pinfold/guard-prompt.bin: share/guard-prompt.bin
 	$$(call say,COPY,$$@)mkdir -p $$(@D) && ln -f $$< $$@ 2>/dev/null || cp $$< $$@
 endef
+# Archives in output, for the redactor: so confined that no sanitizer could run in it, and so the same in every build.
+$(O)/libexec/pinfold/pinfold-unpack: $(O)/obj/dyn/guard/unpack/main.o
+	$(call say,LINK,$@)mkdir -p $(@D) && $(CC) -pie -Wl,-z,relro,-z,now,-z,noexecstack -o $@ $< -lz -lbz2 -llzma
+$(foreach dir,break ubsan asan,$(O)/$(dir)/libexec/pinfold/pinfold-unpack): $(O)/libexec/pinfold/pinfold-unpack
+	$(call say,COPY,$@)mkdir -p $(@D) && cp $< $@
 SHIPPED := $(if $(SAN),$(if $(filter asan,$(SAN)),host,trap),musl)
 SHIPPED_LINK := $(if $(filter asan,$(SAN)),HOST_LINK,MUSL_LINK)
 $(eval $(call programs,$(O),$(SHIPPED),$(SHIPPED_LINK)))

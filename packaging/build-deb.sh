@@ -37,7 +37,7 @@ install -D -m 644 "$here/lintian-overrides" "$root/usr/share/lintian/overrides/p
 install -m 644 "$here/apparmor-profile" "$root/usr/share/pinfold/apparmor-profile"
 
 printf 'Source: pinfold\n\nPackage: pinfold\nArchitecture: %s\n' "$arch" >"$work/debian/control"
-depends=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info "$root/usr/libexec/pinfold/pinfold-image" "$root/usr/libexec/pinfold/pinfold-guard" 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
+depends=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info "$root/usr/libexec/pinfold/pinfold-image" "$root/usr/libexec/pinfold/pinfold-guard" "$root/usr/libexec/pinfold/pinfold-unpack" 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
 [ -n "$depends" ] || {
 	echo "build-deb: dpkg-shlibdeps found no libraries of pinfold-image" >&2
 	exit 1

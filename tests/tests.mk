@@ -32,11 +32,11 @@ run: $(O)/.deps-run
 	$(AGAIN) all
 	@PF_BUILD=$(abspath $(O)) tools/demo.sh
 
-BREAK_PROGRAMS := $(O)/break/pinfold $(addprefix $(O)/break/libexec/pinfold/,pinfold-init pinfold-egress pinfold-refuse pinfold-image pinfold-guard) $(O)/break/share/pinfold/guard-prompt.bin
+BREAK_PROGRAMS := $(O)/break/pinfold $(addprefix $(O)/break/libexec/pinfold/,pinfold-init pinfold-egress pinfold-refuse pinfold-image pinfold-guard pinfold-unpack) $(O)/break/share/pinfold/guard-prompt.bin
 
 # The shipped programs under sanitizers and a program of the public API beside each (tests/san). What tests/tier needs,
 # so that make test-all can run that suite over them too.
-SAN_PROGRAMS := $(foreach s,asan ubsan,$(addprefix $(O)/$(s)/,pinfold libexec/pinfold/pinfold-init libexec/pinfold/pinfold-egress libexec/pinfold/pinfold-refuse libexec/pinfold/pinfold-image libexec/pinfold/pinfold-guard share/pinfold/guard-prompt.bin session))
+SAN_PROGRAMS := $(foreach s,asan ubsan,$(addprefix $(O)/$(s)/,pinfold libexec/pinfold/pinfold-init libexec/pinfold/pinfold-egress libexec/pinfold/pinfold-refuse libexec/pinfold/pinfold-image libexec/pinfold/pinfold-guard libexec/pinfold/pinfold-unpack share/pinfold/guard-prompt.bin session))
 SAN_TIER_PROGRAMS := $(foreach s,asan ubsan,$(patsubst tests/tier/%.c,$(O)/$(s)/tier/%,$(wildcard tests/tier/*.c)))
 # 1: directory  2: flavour  3: flags  4: how to link
 define san_programs

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -126,13 +127,25 @@ static int run(struct filter *f)
 	return pf_cli_fail(&err);
 }
 
+/* Where the others of libexec are; without it archives are replaced unseen. */
+static int find_helper(struct pf_redact *r)
+{
+	char path[600];
+	struct pf_dirs dirs;
+
+	if (pf_dirs_find(NULL, &dirs, NULL) < 0)
+		return 0;
+	snprintf(path, sizeof(path), "%s/pinfold-unpack", dirs.libexec);
+	return pf_redact_set_helper(r, path);
+}
+
 static int output_main(char **argv)
 {
 	struct filter f = {0};
 	struct pf_error err = {0};
 	int code;
 
-	if (pf_redact_new(&f.redact) < 0) {
+	if (pf_redact_new(&f.redact) < 0 || find_helper(f.redact) < 0) {
 		pf_fail(&err, -ENOMEM, "no memory");
 		return pf_cli_fail(&err);
 	}

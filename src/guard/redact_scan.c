@@ -38,13 +38,16 @@ static bool try_rules(struct pf_redact_stream *s, const struct pf__text *t, size
 		struct pf__text own = *t;
 		enum pf__found found;
 		size_t from = i, to = i, start = i - an->back;
+		unsigned special = an->rule - PF__SPECIAL;
+		bool archive = an->rule >= PF__SPECIAL + PF__BLOB_RAW;
+		int32_t value = -1;
 
 		if (an->back > i)
 			continue;
-		own.final = own.final || t->n - start > LONGEST;
+		own.final = own.final || t->n - start > (archive ? PF_REDACT_BLOB : LONGEST);
 		if (an->rule >= PF__SPECIAL)
-			found = pf__special_try(s, (enum pf__special)(an->rule - PF__SPECIAL), &own, start,
-						&from, &to);
+			found = pf__special_try(s, (enum pf__special)special, &own, start, &from, &to,
+						&value);
 		else
 			found = pf__rule_match(&pf__rules[an->rule], pf__classes, &own, start, &from, &to);
 		if (found == PF__MORE && start < *more)
@@ -53,9 +56,9 @@ static bool try_rules(struct pf_redact_stream *s, const struct pf__text *t, size
 			continue;
 		pf__hit_add(&s->hits, (struct pf__hit){.from = s->base + from,
 						       .to = s->base + to,
-						       .value = -1,
+						       .value = value,
 						       .rule = an->rule,
-						       .encoding = PF__PATTERN});
+						       .encoding = archive ? PF__ARCHIVE : PF__PATTERN});
 		hit = true;
 		*next = to > *next ? to : *next;
 	}
@@ -77,6 +80,8 @@ uint64_t pf__rules_find(struct pf_redact_stream *s, bool final)
 	struct pf__text t = {.p = s->buf, .n = (size_t)(s->end - s->base), .final = final};
 	size_t i = (size_t)(s->rule_at - s->base), more = SIZE_MAX, again = SIZE_MAX, k;
 
+	s->blob = false;
+	s->blob_again = UINT64_MAX;
 	while (i + 3 <= t.n) {
 		size_t next = i + 1;
 
@@ -91,6 +96,8 @@ uint64_t pf__rules_find(struct pf_redact_stream *s, bool final)
 		i = i > t.n ? t.n : i;
 	/* It is looked at again from there; what announced it may stand behind its beginning. */
 	s->rule_at = s->base + (again < i ? again : i);
+	if (s->blob_again < s->rule_at)
+		s->rule_at = s->blob_again;
 	if (more != SIZE_MAX)
 		return s->base + more;
 	k = t.n - i;

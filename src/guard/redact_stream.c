@@ -27,6 +27,8 @@ int pf_redact_open(struct pf_redact *r, const struct pf_redact_options *o, struc
 	s->o = *o;
 	s->hold_from = o->live ? 4 : 1;
 	s->last_hit = -2;
+	s->first_value = -1;
+	s->blob_again = UINT64_MAX;
 	*out = s;
 	return 0;
 }
@@ -102,7 +104,7 @@ static int room(struct pf_redact_stream *s, size_t n)
 
 static void put(struct pf_redact_stream *s, uint64_t from, uint64_t to)
 {
-	if (to > from)
+	if (to > from && !s->quiet)
 		s->o.sink(s->o.user, s->buf + (from - s->base), (size_t)(to - from));
 }
 
@@ -113,13 +115,15 @@ static void mark(struct pf_redact_stream *s, const struct pf__hit *hit)
 	uint64_t from = hit->from > s->released ? hit->from : s->released;
 	bool goes_on = s->last_hit == hit->value && hit->from < s->last_to && s->released == s->last_to;
 
-	if (!goes_on) {
+	if (s->first_value < 0)
+		s->first_value = hit->value;
+	if (!goes_on && !s->quiet) {
 		pf__redact_count(s->r, &s->r->account, hit, s->o.stream);
 		if (s->o.account)
 			pf__redact_count(s->r, s->o.account, hit, s->o.stream);
 		s->found = true;
 	}
-	if (hit->value >= 0 && hit->from < s->released && !goes_on) {
+	if (hit->value >= 0 && hit->from < s->released && !goes_on && hit->n) {
 		struct pf__value *v = &s->r->values[hit->value];
 
 		/* Some of it was let go before: the accounts say so. */

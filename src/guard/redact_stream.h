@@ -16,6 +16,7 @@ struct pf_redact {
 	struct pf_redact_account account; /* of all its streams */
 	char *helper;
 	struct pf__unpacker *unpacker;
+	uint64_t unpack_ns; /* that it has taken */
 };
 int pf__redact_build(struct pf_redact *r); /* once, before the first byte */
 void pf__redact_count(const struct pf_redact *r, struct pf_redact_account *a, const struct pf__hit *hit,
@@ -37,6 +38,14 @@ struct pf_redact_stream {
 	int32_t last_hit; /* its value; -1: a rule, -2: there was none */
 	bool blob;	  /* an archive is being held */
 	bool failed, found;
+	/* archives: how deep this one is; one that only looks counts nothing; the first value it found (-1)
+	 */
+	unsigned depth;
+	bool quiet;
+	int32_t first_value;
+	uint64_t blob_at, blob_seen; /* where one begins, and until where its text is known */
+	uint64_t blob_skip;	     /* what is before was unpacked */
+	uint64_t blob_again;	     /* one that was cut by a pause; UINT64_MAX */
 };
 
 /* Each looks at what is new, adds hits, and returns from where on bytes must be held (UINT64_MAX: none). */
@@ -45,7 +54,7 @@ uint64_t pf__raw_find(struct pf_redact_stream *s, bool final);
 uint64_t pf__rules_find(struct pf_redact_stream *s, bool final);
 
 enum pf__found pf__special_try(struct pf_redact_stream *s, enum pf__special which, const struct pf__text *t,
-			       size_t i, size_t *from, size_t *to);
+			       size_t i, size_t *from, size_t *to, int32_t *value);
 const char *pf__rule_name(unsigned rule);
 
 #endif

@@ -6,6 +6,7 @@
  * that a quiet command pays nothing. Bytes of file operations (cp) are never touched.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,11 +22,13 @@
 /* Once, when the sandbox is made: a secret that cannot be read is an error before anything runs. */
 int pf__redact_new(struct pf_sandbox *s, struct pf_error *err)
 {
+	char helper[600];
 	int r;
 
 	if (s->policy->guard_output == PF_REDACT_OFF)
 		return 0;
-	if (pf_redact_new(&s->redact) < 0)
+	snprintf(helper, sizeof(helper), "%s/pinfold-unpack", s->dirs.libexec);
+	if (pf_redact_new(&s->redact) < 0 || pf_redact_set_helper(s->redact, helper) < 0)
 		return pf_fail(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < s->policy->secret_values.count; i++) {
 		r = pf_secret_add(s->redact, s->policy->secret_values.items[i], err);

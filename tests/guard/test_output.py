@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from ways import ARCHIVES, MISSED, WAYS
+from ways import MISSED, WAYS
 
 SECRET = "sk_live_7fA1b9Qx2ZpL8mNvRtY3wK6d"
 LEAST = 0.907             # of the ways: 68 of 75
@@ -36,7 +36,7 @@ def test_ways(pinfold):
             assert b"[redacted:K]" in done.stdout
             assert not any(SECRET[i:i + 8].encode() in done.stdout for i in range(len(SECRET) - 7)), name
     assert missed <= MISSED, missed - MISSED
-    assert len(missed - ARCHIVES) <= (1 - LEAST) * len(WAYS)
+    assert len(missed) <= (1 - LEAST) * len(WAYS)
 
 
 def test_chunks_on_a_pipe(pinfold):
