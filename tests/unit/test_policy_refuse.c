@@ -104,7 +104,8 @@ static void wrong_types_name_key_and_line(void **state)
 		{"\"guard\": {\"output\": \"on\"}", "guard.output: \"on\" is not one of off, audit, enforce"},
 		{"\"secrets\": {\"values\": []}",
 		 "secrets.values: expected an object of references, found array"},
-		{"\"secrets\": {\"values\": {\"K\": \"v\"}}", "never the value itself"},
+		{"\"secrets\": {\"values\": {\"K\": \"v\"}}",
+		 "secrets.values: a secret is NAME=@FILE or NAME=env:VARIABLE, never the value"},
 		{"\"secrets\": {\"mask\": [null]}", "secrets.mask[0]: expected a pattern, found null"},
 		{"\"protect\": [\"...\", 1]", "protect[1]: expected a pattern, found integer"},
 	};
