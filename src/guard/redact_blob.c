@@ -68,6 +68,18 @@ static size_t decode(enum pf__special which, const uint8_t *p, size_t n, uint8_t
 	return k;
 }
 
+/* How much of the text the first `used` bytes took, with what fills up its last group. */
+static size_t text_of(enum pf__special which, const uint8_t *p, size_t n, size_t used)
+{
+	size_t digits = which == PF__BLOB_HEX ? 2 * used : (4 * used + 2) / 3, i = 0;
+
+	for (; i < n && digits > 0; i++)
+		digits -= digit(which, p[i]) >= 0;
+	while (i < n && p[i] == '=')
+		i++;
+	return i;
+}
+
 /* Where the text of an archive ends; lines may wrap it. It is not walked twice however it comes. */
 static size_t extent(struct pf_redact_stream *s, enum pf__special which, const struct pf__text *t, size_t i)
 {
@@ -193,7 +205,9 @@ static enum pf__found blob(struct pf_redact_stream *s, enum pf__special which, c
 	if (*value == -1 || (*value == -2 && weak(magic)))
 		return PF__NO;
 	*from = i;
-	*to = bytes || *value == -2 || used == 0 ? end : i + used;
+	*to = *value == -2 || used == 0 ? end
+	      : which == PF__BLOB_RAW	? i + used
+					: i + text_of(which, t->p + i, end - i, used);
 	*value = *value == -2 ? -1 : *value;
 	return PF__YES;
 }
