@@ -23,13 +23,6 @@ static void kstr_or_null(struct pf_jsonw *w, const char *key, const char *s)
 	pf_jsonw_kstr(w, key, s && *s ? s : NULL);
 }
 
-static void empty_list(struct pf_jsonw *w, const char *key)
-{
-	pf_jsonw_key(w, key);
-	pf_jsonw_begin(w, '[');
-	pf_jsonw_end(w, ']');
-}
-
 /* Text as it is when it is UTF-8, base64 of all of it when it is not: never a mixture, never a byte lost.
  * NUL is UTF-8 and JSON writes it as \u0000. */
 static const char *write_output(struct pf_jsonw *w, const char *key, const struct pf_buf *b)

@@ -135,7 +135,7 @@ struct pf_sandbox {
 	bool used;		  /* a command was started */
 	struct pf_redact *redact; /* NULL: guard.output is off */
 	bool redact_ready;	  /* it knows the environment and the hidden files */
-	struct pf_door *door;	/* NULL: nobody has knocked (door.h) */
+	struct pf_door *door;	  /* NULL: nobody has knocked (door.h) */
 	bool rw_dirty;		  /* mode rw: something ran since the changes were last applied */
 };
 
