@@ -192,3 +192,17 @@ def test_not_installed_whole(pinfold, tmp_path):
     shutil.copy2(os.path.join(os.path.dirname(pinfold.program), "libexec/pinfold/pinfold-guard"), top / "libexec/pinfold/pinfold-guard")
     done = subprocess.run([top / "pinfold", "guard", "prompt"], input=b"x", capture_output=True)
     assert done.returncode == 125 and b"cannot open the weights" in done.stderr
+
+
+def test_under_sanitizers(pinfold):
+    """Each path but the scalar one, which takes seconds a window there; a report would be the only output."""
+    program = os.path.join(os.path.dirname(pinfold.program), "asan/libexec/pinfold/pinfold-guard")
+    if not os.path.exists(program):
+        pytest.skip("no programs under sanitizers were built")
+    lines = "".join(json.dumps({"id": i, "text": t}) + "\n" for i, t in enumerate(ATTACKS + BENIGN)) + "nonsense\n"
+    for cpu in ("avx2", "avx512-vnni"):
+        done = subprocess.run([program, "prompt", "--stream", "--cpu", cpu], input=lines, capture_output=True, text=True,
+                              check=False, env={**os.environ, "PF_TESTING": "1"})
+        if "this processor has no" in done.stderr:
+            continue
+        assert done.returncode == 0 and done.stderr == "" and len(done.stdout.splitlines()) == len(ATTACKS + BENIGN) + 1
