@@ -57,7 +57,7 @@ struct pf_box {
 	uint32_t command_uid, command_gid; /* inside */
 	uint32_t host_uid, host_gid;	   /* the same, as the host sees them */
 	char *command; /* one printable line, the first command's; for change sets. The sandbox sets it */
-	char *workspace_at;	 /* where the workspace is inside; NULL: none */
+	char *workspace_at; /* where the workspace is inside; NULL: none */
 	int workspace_fd;   /* the host's directory, and what of it is hidden: paths; or -1 and NULL */
 	const struct pf_list *hidden;
 	const char *home, *user; /* "/home/user" "user"; "/root" "root" */
