@@ -358,7 +358,6 @@ static void specials(void)
 		{"\xfd"
 		 "7z",
 		 PF__BLOB_RAW, 0},
-		{"\x78\x9c", PF__BLOB_RAW, 0},
 		{"H4s", PF__BLOB_BASE64, 0},
 		{"Qlp", PF__BLOB_BASE64, 0},
 		{"/Td", PF__BLOB_BASE64, 0},

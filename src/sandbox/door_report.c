@@ -133,13 +133,16 @@ void pf__door_left_out(struct pf_sandbox *s, uint64_t denials, uint64_t connecti
 void pf__door_report(struct pf_sandbox *s, const struct pf_egress_report *r)
 {
 	for (struct pf_exec *e = s->execs; e; e = e->next) {
+		struct pf_egress_report shown = *r;
+
 		if (!concerns(e, r->started_ns))
 			continue;
+		pf__redact_report(e, &shown);
 		if (r->kind == PF_EGRESS_DENIED)
-			deny(e, or_null(r->target), r->rule, or_null(r->hint));
+			deny(e, or_null(shown.target), shown.rule, or_null(shown.hint));
 		else if (r->kind == PF_EGRESS_CLOSED)
-			closed(e, r);
+			closed(e, &shown);
 		else
-			connected(e, r);
+			connected(e, &shown);
 	}
 }

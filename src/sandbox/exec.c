@@ -287,8 +287,10 @@ int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct 
 
 int pf__exec_go(struct pf_exec *e, struct pf_error *err)
 {
-	int r;
+	int r = pf__redact_ready(e->box, err); /* nothing runs whose output could not be looked at */
 
+	if (r < 0)
+		return r;
 	if (!(e->box->policy->ws_mode == PF_WS_RW ? e->box->rw_dirty : e->box->used))
 		e->box->tier->begin(e->box->box);
 	/* what was proved is this launcher, and no other that init may have in its place by now */

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "egress/control.h"
 #include "guard/secret.h"
 #include "sandbox/sandbox.h"
 
@@ -212,14 +213,18 @@ bool pf__redact_tick(struct pf_exec *e, uint64_t now)
 	return true;
 }
 
-/* One text that is shown beside the output. It is replaced, or left out where it cannot be looked at. */
+/* One text that is shown beside the output. It is replaced, or left out where it cannot be looked at. *p may
+ * be NULL: there is none. */
 static void text(struct pf_sandbox *s, struct pf_redact_account *account, char **p)
 {
 	PF_AUTO_BUF struct pf_buf shown = {0};
 	struct pf_error ignored;
 	char *copy;
-	int r = make_ready(s, &ignored);
+	int r;
 
+	if (!*p)
+		return;
+	r = make_ready(s, &ignored);
 	if (r == 0)
 		r = pf_redact_text(s->redact, "result", s->policy->guard_output, *p, strlen(*p), account,
 				   &shown);
@@ -234,18 +239,54 @@ static void text(struct pf_sandbox *s, struct pf_redact_account *account, char *
 	}
 }
 
+/* The same of a text that has its place: it is cut to that. */
+static void place(struct pf_sandbox *s, struct pf_redact_account *account, char *at, size_t room)
+{
+	PF_AUTO_FREE char *copy = *at ? strdup(at) : NULL;
+
+	if (copy)
+		text(s, account, &copy);
+	if (*at)
+		snprintf(at, room, "%s", copy ? copy : "");
+}
+
+int pf__redact_ready(struct pf_sandbox *s, struct pf_error *err)
+{
+	return s->redact ? make_ready(s, err) : 0;
+}
+
 void pf__redact_result(struct pf_exec *e)
 {
 	struct pf_result *r = &e->result;
+	struct pf_error why;
 
 	if (!e->box->redact)
 		return;
 	for (size_t i = 0; i < r->argv.count; i++)
 		text(e->box, &r->redactions, &r->argv.items[i]);
-	for (size_t i = 0; i < r->denial_count; i++)
+	for (size_t i = 0; i < r->denial_count; i++) {
 		text(e->box, &r->redactions, &r->denials[i].target);
-	if (r->error)
+		text(e->box, &r->redactions, &r->denials[i].hint);
+	}
+	if (r->error && make_ready(e->box, &why) < 0) { /* what is left out is explained by our own words */
+		free(r->error);
+		r->error = strdup(why.msg);
+	} else {
 		text(e->box, &r->redactions, &r->error);
+	}
+	if (r->guard.judged)
+		place(e->box, &r->redactions, r->guard.verdict.reason, sizeof(r->guard.verdict.reason));
+}
+
+void pf__redact_report(struct pf_exec *e, struct pf_egress_report *r)
+{
+	struct pf_redact_account *account = &e->result.redactions;
+
+	if (!e->box->redact)
+		return;
+	place(e->box, account, r->target, sizeof(r->target));
+	place(e->box, account, r->address, sizeof(r->address));
+	place(e->box, account, r->hint, sizeof(r->hint));
 }
 
 void pf__redact_line(struct pf_sandbox *s, char **line)

@@ -216,6 +216,10 @@ void pf__redact_show(struct pf_exec *e, unsigned i, const void *p, size_t n);
 void pf__redact_end(struct pf_exec *e);		  /* lets go what is held */
 uint64_t pf__redact_due(const struct pf_exec *e); /* when what is held is let go; UINT64_MAX */
 bool pf__redact_tick(struct pf_exec *e, uint64_t now);
+/* Before a command starts: can all that is known be looked for? -E2BIG, -ENOMEM */
+int pf__redact_ready(struct pf_sandbox *s, struct pf_error *err);
+struct pf_egress_report;
+void pf__redact_report(struct pf_exec *e, struct pf_egress_report *r); /* what was asked of the network */
 void pf__redact_result(struct pf_exec *e);		 /* words, denials and error of its result */
 void pf__redact_line(struct pf_sandbox *s, char **line); /* a line that is kept of a command */
 

