@@ -39,7 +39,7 @@ void pf__refused_first(struct pf_exec *e, const char *name)
 static bool was_told(const struct pf_result *r, const char *path)
 {
 	for (size_t i = 0; i < r->denial_count; i++)
-		if (strcmp(r->denials[i].target, path) == 0 && strcmp(r->denials[i].rule, INSIDE) == 0)
+		if (pf_streq(r->denials[i].target, path) && pf_streq(r->denials[i].rule, INSIDE))
 			return true;
 	return false;
 }

@@ -153,3 +153,10 @@ def test_a_change_of_the_host_gives_another_view(pinfold, tmp_path):
     os.makedirs(top + "/new/deep")
     shutil.copy(BUSYBOX, top + "/new/deep/prog")
     assert pinfold.result(*run, top + "/new/deep/prog", "echo", "c")["cause"] == "denied"
+
+
+def test_a_denial_without_a_target_beside_a_refusal(pinfold):
+    r = pinfold.result("--commands", "bash", "--", "bash", "-c",
+                       r"exec 3<>/dev/tcp/127.0.0.1/3128; printf 'x\r\n\r\n' >&3; while read -r -u 3 l; do :; done; id; exit 0")
+    assert r.cause == "exited"
+    assert [d["kind"] for d in r.denials] == ["net", "command"] and r.denials[0]["target"] is None
