@@ -22,9 +22,9 @@
 #include "base/san.h"
 #include "base/str.h"
 #include "init/init.h"
+#include "linux/clone.h"
 
-#define CLONE_INTO_CGROUP_ 0x200000000ull
-#define REPLACE_MAX	   16 /* launchers killed while they waited, before the exec is given up */
+#define REPLACE_MAX 16 /* launchers killed while they waited, before the exec is given up */
 
 struct exec *in__exec_find(struct init *in, uint32_t id)
 {
@@ -75,10 +75,6 @@ static int send_failed(struct init *in, uint32_t id, int err, const char *text)
  * moves itself. */
 static pid_t fork_into(const struct init *in, uint32_t id)
 {
-	struct {
-		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
-			set_tid_size, cgroup;
-	} args = {.exit_signal = SIGCHLD};
 	PF_AUTO_CLOSE int dir = -1;
 	char name[16];
 	uint32_t i;
@@ -90,10 +86,8 @@ static pid_t fork_into(const struct init *in, uint32_t id)
 		dir = openat(in->cgroup_fds[i], name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (dir < 0)
 			return -1;
-		args.flags |= CLONE_INTO_CGROUP_;
-		args.cgroup = (uint64_t)dir;
 	}
-	return (pid_t)(args.flags ? syscall(SYS_clone3, &args, sizeof(args)) : fork());
+	return dir >= 0 ? pf_clone3(0, dir, NULL) : fork();
 }
 
 static int spawn(struct init *in, struct exec *e, struct pf_error *err)

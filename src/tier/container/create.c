@@ -20,17 +20,12 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "linux/clone.h"
 #include "linux/mount.h"
 #include "tier/container/container.h"
 
-#define CLONE_NEWTIME_	   0x00000080ull
-#define CLONE_INTO_CGROUP_ 0x200000000ull
-#define SAFE		   (PF_MNT_NOSUID | PF_MNT_NODEV)
-
-struct clone_args_ {
-	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
-		set_tid_size, cgroup;
-};
+#define CLONE_NEWTIME_ 0x00000080ull
+#define SAFE	       (PF_MNT_NOSUID | PF_MNT_NODEV)
 
 #ifdef PF_BREAK_BUILD
 bool pf__broken(const char *breaks, const char *name)
@@ -85,23 +80,16 @@ static uint64_t namespaces(const char *breaks)
 /* clone3, with what the kernel has: time namespaces are of Linux 5.6 and may be compiled out. */
 static pid_t clone_child(struct pf_container *c, const char *breaks, int *pidfd)
 {
-	struct clone_args_ args = {.flags = namespaces(breaks) | CLONE_PIDFD, .exit_signal = SIGCHLD};
 	int cgroup = pf_cgroup_init_fd(c->cgroup);
-	long pid;
+	uint64_t flags = namespaces(breaks);
+	pid_t pid = pf_clone3(flags, cgroup, pidfd);
 
-	args.pidfd = (uint64_t)(uintptr_t)pidfd;
-	if (cgroup >= 0) {
-		args.flags |= CLONE_INTO_CGROUP_;
-		args.cgroup = (uint64_t)cgroup;
-	}
-	pid = syscall(SYS_clone3, &args, sizeof(args));
-	if (pid < 0 && errno == EINVAL && (args.flags & CLONE_NEWTIME_)) {
-		args.flags &= ~CLONE_NEWTIME_;
-		pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0 && errno == EINVAL && (flags & CLONE_NEWTIME_)) {
+		pid = pf_clone3(flags & ~(uint64_t)CLONE_NEWTIME_, cgroup, pidfd);
 		if (pid > 0)
 			c->box.receipt.namespaces_missing = "time";
 	}
-	return (pid_t)pid;
+	return pid;
 }
 
 static int clone_failed(struct pf_error *err)
