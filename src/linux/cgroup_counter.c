@@ -28,14 +28,6 @@ static const struct counter counters[PF__CG_COUNTERS] = {
 	[PF__CG_CPU_TIME] = {PF__CG_CPUACCT, "cpuacct.usage", "cpu.stat", NULL, "usage_usec"},
 };
 
-static const struct pf__cg_hier *hier_of(const struct pf_cgroup *cg, const struct counter *c)
-{
-	for (int i = 0; i < cg->hiers; i++)
-		if (cg->hier[i].controllers & c->controller)
-			return &cg->hier[i];
-	return NULL;
-}
-
 static const char *file_of(const struct counter *c, const struct pf__cg_hier *h)
 {
 	return h->v2 ? c->v2 : c->v1;
@@ -44,7 +36,7 @@ static const char *file_of(const struct counter *c, const struct pf__cg_hier *h)
 static int open_counter(const struct pf_cgroup *cg, enum pf__cg_counter which, const char *exec)
 {
 	const struct counter *c = &counters[which];
-	const struct pf__cg_hier *h = hier_of(cg, c);
+	const struct pf__cg_hier *h = pf__cg_having(cg, c->controller);
 	char name[64];
 
 	if (!h || (!exec && h->box < 0))
@@ -75,7 +67,7 @@ void pf__cg_counters_close(struct pf__cg_exec *e)
 static int64_t read_counter(const struct pf_cgroup *cg, enum pf__cg_counter which, int fd)
 {
 	const struct counter *c = &counters[which];
-	const struct pf__cg_hier *h = hier_of(cg, c);
+	const struct pf__cg_hier *h = pf__cg_having(cg, c->controller);
 	const char *field = !h ? NULL : h->v2 ? c->v2_field : c->v1_field;
 	char text[1024];
 	ssize_t n = fd < 0 || !h ? -1 : pread(fd, text, sizeof(text) - 1, 0);

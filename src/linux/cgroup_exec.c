@@ -139,15 +139,13 @@ static void forget(struct pf_cgroup *cg, unsigned n)
 
 /* v1: the launcher writes 0 to `tasks`; v2: init's clone3() needs cgroup.procs. Init gets that
  * file and no other: what it does not need it cannot misuse once it is taken over. */
-static int make_in(struct pf_cgroup *cg, const struct pf__cg_hier *h, const char *name)
+static int make_in(struct pf_cgroup *cg, const struct pf__cg_hier *h, const char *name, bool inits)
 {
 	char file[40];
 	int r = pf__cg_mkdir(cg, h->execs, name);
 
-	if (r < 0)
+	if (r < 0 || !inits)
 		return r;
-	if (strcmp(name, "0") == 0) /* PF_CG_HELPER */
-		return 0;
 	snprintf(file, sizeof(file), "%s/%s", name, h->v2 ? "cgroup.procs" : "tasks");
 	r = pf__cg_give(cg, h->execs, file);
 	if (r < 0)
@@ -167,7 +165,7 @@ int pf_cgroup_exec_create(struct pf_cgroup *cg, unsigned n, struct pf_error *err
 		return pf_fail(err, r, "no memory for another exec");
 	snprintf(name, sizeof(name), "%u", n);
 	for (int i = 0; i < cg->hiers; i++) {
-		r = make_in(cg, &cg->hier[i], name);
+		r = make_in(cg, &cg->hier[i], name, n != PF_CG_HELPER);
 		if (r == 0)
 			continue;
 		for (int k = 0; k < i; k++)

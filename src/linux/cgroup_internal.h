@@ -160,6 +160,8 @@ int64_t pf__cg_counter(const struct pf_cgroup *cg, unsigned n, enum pf__cg_count
 int64_t pf__cg_box_counter(const struct pf_cgroup *cg, enum pf__cg_counter which);
 
 /* cgroup_read.c */
+/* The hierarchy that has a controller (PF__CG_*), or NULL. */
+const struct pf__cg_hier *pf__cg_having(const struct pf_cgroup *cg, unsigned controller);
 /* A small file as text, NUL-terminated, cut at cap - 1. Length or -errno. */
 int pf__cg_read(int dir, const char *name, char *out, size_t cap);
 int64_t pf__cg_field(const char *text, const char *name); /* "name 12\n"; -1 where it is not */

@@ -146,8 +146,7 @@ int pf_cgroup_exec_pids(const struct pf_cgroup *cg, unsigned n, pid_t *pids, int
 
 /* --- events, usage, limits --- */
 
-/* The hierarchy that has a controller, or NULL. */
-static const struct pf__cg_hier *having(const struct pf_cgroup *cg, unsigned controller)
+const struct pf__cg_hier *pf__cg_having(const struct pf_cgroup *cg, unsigned controller)
 {
 	for (int i = 0; cg && i < cg->hiers; i++) {
 		if (cg->hier[i].controllers & controller)
@@ -179,7 +178,7 @@ static int64_t at_most(int64_t peak, uint64_t limit)
 
 void pf_cgroup_usage(const struct pf_cgroup *cg, unsigned n, struct pf_cg_usage *out)
 {
-	const struct pf__cg_hier *cpu = having(cg, PF__CG_CPUACCT);
+	const struct pf__cg_hier *cpu = pf__cg_having(cg, PF__CG_CPUACCT);
 
 	out->cpu_us = pf__cg_counter(cg, n, PF__CG_CPU_TIME);
 	if (out->cpu_us >= 0 && !cpu->v2)
@@ -215,8 +214,9 @@ static uint32_t read_cpu(const struct pf__cg_hier *h)
 
 void pf_cgroup_readback(const struct pf_cgroup *cg, struct pf_cg_limits *out)
 {
-	const struct pf__cg_hier *memory = having(cg, PF__CG_MEMORY), *pids = having(cg, PF__CG_PIDS);
-	const struct pf__cg_hier *cpu = having(cg, PF__CG_CPU);
+	const struct pf__cg_hier *memory = pf__cg_having(cg, PF__CG_MEMORY),
+				 *pids = pf__cg_having(cg, PF__CG_PIDS);
+	const struct pf__cg_hier *cpu = pf__cg_having(cg, PF__CG_CPU);
 	int64_t v;
 
 	memset(out, 0, sizeof(*out));
