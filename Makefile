@@ -136,7 +136,7 @@ $(O)/gen/syscall_filter.h: $(O)/gen/mkfilter
 	$(call say,GEN,$@)$< > $@.tmp && mv $@.tmp $@
 
 # Likewise the patterns of output redaction; their examples are tried on the way.
-$(O)/gen/mkrules: tools/mkrules.c $(SRC_PATTERNS) src/guard/redact_pattern.c src/guard/redact_check.c src/guard/redact_patterns.h src/guard/redact_internal.h
+$(O)/gen/mkrules: tools/mkrules.c $(SRC_PATTERNS) src/guard/redact_pattern.c src/guard/redact_check.c src/base/base64.c src/guard/redact_patterns.h src/guard/redact_internal.h
 	$(call say,HOSTCC,$@)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) -o $@ $(filter %.c,$^)
 $(O)/gen/redact_tables.h: $(O)/gen/mkrules
 	$(call say,GEN,$@)$< > $@.tmp && mv $@.tmp $@

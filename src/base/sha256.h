@@ -12,6 +12,9 @@ struct pf_sha256 {
 	uint8_t block[64];
 };
 
+/* The standard's K, on 16 bytes: for who computes whole blocks into h by other instructions. */
+extern const uint32_t pf__sha256_k[64];
+
 void pf_sha256_init(struct pf_sha256 *s);
 void pf_sha256_add(struct pf_sha256 *s, const void *p, size_t n);
 void pf_sha256_end(struct pf_sha256 *s, uint8_t out[32]);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "guard/redact_internal.h"
 
 uint32_t pf__crc32(const uint8_t *p, size_t n)
@@ -105,15 +106,10 @@ uint32_t pf__bech32(const uint8_t *p, size_t n)
 	return chk;
 }
 
-static int sextet(uint8_t c)
+/* Both alphabets of RFC 4648. */
+int pf__sextet(uint8_t c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' || c == '+' ? 62 : c == '_' || c == '/' ? 63 : -1;
+	return pf_base64_digit(c == '-' ? '+' : c == '_' ? '/' : c);
 }
 
 /* The first part of a JWT is a JSON object that names an algorithm. */
@@ -127,7 +123,7 @@ static bool jwt(const uint8_t *p, size_t n)
 		uint32_t v = 0;
 
 		for (unsigned k = 0; k < 4; k++)
-			v = v << 6 | (uint32_t)sextet(p[i + k]);
+			v = v << 6 | (uint32_t)pf__sextet(p[i + k]);
 		text[len++] = (uint8_t)(v >> 16);
 		text[len++] = (uint8_t)(v >> 8);
 		text[len++] = (uint8_t)v;

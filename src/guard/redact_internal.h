@@ -253,6 +253,7 @@ const char *pf__special_name(enum pf__special which);
 bool pf__check(enum pf__check check, const uint8_t *p, size_t n);
 double pf__entropy(const uint8_t *p, size_t n);	 /* bits a byte */
 uint32_t pf__bech32(const uint8_t *p, size_t n); /* 1: the checksum holds */
+int pf__sextet(uint8_t c);			 /* of base64 in either alphabet; -1 */
 uint32_t pf__crc32(const uint8_t *p, size_t n);
 
 #endif

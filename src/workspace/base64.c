@@ -2,18 +2,8 @@
 /* Base64 (RFC 4648), strictly: one text for each value. The writer is in base/json_write.c. */
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "workspace/workspace_internal.h"
-
-static int value_of(unsigned char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
 
 /* Four characters; -1 or how many bytes. */
 static int decode_quad(const char *s, unsigned have, unsigned char out[3])
@@ -21,7 +11,7 @@ static int decode_quad(const char *s, unsigned have, unsigned char out[3])
 	unsigned quad = 0;
 
 	for (unsigned k = 0; k < 4; k++) {
-		int v = k < have ? value_of((unsigned char)s[k]) : 0;
+		int v = k < have ? pf_base64_digit((unsigned char)s[k]) : 0;
 
 		if (v < 0)
 			return -1;
