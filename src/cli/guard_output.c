@@ -107,7 +107,7 @@ static int run(struct filter *f)
 {
 	bool watched = isatty(STDOUT_FILENO);
 	struct pf_redact_options o = {.stream = "stdin",
-				      .mode = f->audit ? PF_REDACT_AUDIT : PF_REDACT_ENFORCE,
+				      .mode = f->audit ? PF_GUARD_AUDIT : PF_GUARD_ENFORCE,
 				      .live = watched,
 				      .sink = write_out,
 				      .user = f};

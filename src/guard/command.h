@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The command policy (DESIGN section 10): what a command line would do, judged before anything starts. It is
- *a signal and a seat belt, never the wall: code of the repository may do whatever the sandbox lets it do.
+ * a signal and a seat belt, never the wall: code of the repository may do whatever the sandbox lets it do.
  *
  *	line --pf_command_parse()--> plan: vectors, operators, redirections  --pf_command_judge()--> verdict
  *
  * The reader takes a small part of the POSIX shell's grammar, in which all shells agree, and refuses the
- *rest: what is not understood is never allowed. A plan can be run without a shell, so that no second parser
- *can read the line in another way.
+ * rest: what is not understood is never allowed. A plan can be run without a shell, so that no second parser
+ * can read the line in another way.
  */
 #ifndef PF_GUARD_COMMAND_H
 #define PF_GUARD_COMMAND_H
@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/list.h"
+#include "guard/mode.h"
 
 /* Every cap fails closed (a guard that stopped to look after 50 commands was walked around with the 51st). */
 #define PF_COMMAND_LINE_MAX    (64u << 10) /* bytes */
@@ -88,8 +89,6 @@ int pf_command_tokens(const struct pf_command_plan *plan, struct pf_list *out);
 
 enum pf_verdict { PF_VERDICT_ALLOW, PF_VERDICT_ASK, PF_VERDICT_DENY };
 const char *pf_verdict_name(enum pf_verdict v); /* "allow" "ask" "deny" */
-
-enum pf_guard_mode { PF_GUARD_OFF, PF_GUARD_AUDIT, PF_GUARD_ENFORCE };
 
 /* One rule of the user: a vector begins with these words ("..." at the end), or is exactly these. A word may
  * be a list of alternatives. */

@@ -191,7 +191,7 @@ static void to_buf(void *user, const void *p, size_t n)
 	pf_buf_add(user, p, n);
 }
 
-int pf_redact_text(struct pf_redact *r, const char *stream, enum pf_redact_mode mode, const void *p, size_t n,
+int pf_redact_text(struct pf_redact *r, const char *stream, enum pf_guard_mode mode, const void *p, size_t n,
 		   struct pf_redact_account *account, struct pf_buf *out)
 {
 	struct pf_redact_options o = {

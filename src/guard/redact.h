@@ -19,13 +19,12 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "guard/mode.h"
 
 #define PF_REDACT_HOLD	    65536u   /* bytes held back at most; an archive: PF_REDACT_BLOB */
 #define PF_REDACT_BLOB	    1048576u /* of an archive, before it is unpacked to look inside */
 #define PF_REDACT_VALUES    256u
 #define PF_REDACT_VALUE_MAX 65536u /* bytes of one value */
-
-enum pf_redact_mode { PF_REDACT_OFF, PF_REDACT_AUDIT, PF_REDACT_ENFORCE };
 
 /* Where a value comes from decides what counts as secret. */
 enum pf_redact_sure {
@@ -66,8 +65,8 @@ int pf_redact_set_helper(struct pf_redact *r, const char *path);
 typedef void (*pf_redact_sink)(void *user, const void *p, size_t n);
 
 struct pf_redact_options {
-	const char *stream;	  /* for the accounts; static */
-	enum pf_redact_mode mode; /* audit: the bytes pass as they are, the hits are counted */
+	const char *stream;	 /* for the accounts; static */
+	enum pf_guard_mode mode; /* audit: the bytes pass as they are, the hits are counted */
 	bool live; /* somebody watches: up to three characters that could begin a hit are not held */
 	struct pf_redact_account *account; /* counted there too; or NULL */
 	pf_redact_sink sink;
@@ -83,7 +82,7 @@ int pf_redact_end(struct pf_redact_stream *s);
 void pf_redact_close(struct pf_redact_stream *s); /* NULL is fine; nothing is let go */
 
 /* All of a text at once, appended to out. 1: something was found, 0, -ENOMEM. */
-int pf_redact_text(struct pf_redact *r, const char *stream, enum pf_redact_mode mode, const void *p, size_t n,
+int pf_redact_text(struct pf_redact *r, const char *stream, enum pf_guard_mode mode, const void *p, size_t n,
 		   struct pf_redact_account *account, struct pf_buf *out);
 
 const struct pf_redact_count *pf_redact_counts(const struct pf_redact *r, size_t *n);

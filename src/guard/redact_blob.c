@@ -34,16 +34,9 @@ static unsigned kind_of(const uint8_t *p, size_t n)
 
 static int digit(enum pf__special which, uint8_t c)
 {
-	static const char sextets[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at;
-
-	if (which == PF__BLOB_HEX)
-		return isdigit(c)				? c - '0'
-		       : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-								: -1;
-	c = c == '-' ? '+' : c == '_' ? '/' : c;
-	at = c ? strchr(sextets, c) : NULL;
-	return at ? (int)(at - sextets) : -1;
+	if (which != PF__BLOB_HEX)
+		return pf__sextet(c);
+	return isdigit(c) ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
 }
 
 /* Text to bytes; at most max of them. */
@@ -123,7 +116,7 @@ static bool unpack(struct pf_redact *r, unsigned kind, const uint8_t *p, size_t 
 
 static int32_t search(struct pf_redact_stream *s, const uint8_t *p, size_t n)
 {
-	struct pf_redact_options o = {.stream = "archive", .mode = PF_REDACT_AUDIT};
+	struct pf_redact_options o = {.stream = "archive", .mode = PF_GUARD_AUDIT};
 	struct pf_redact_stream *inner;
 	int32_t value = -2;
 

@@ -16,7 +16,7 @@
 int pf_redact_open(struct pf_redact *r, const struct pf_redact_options *o, struct pf_redact_stream **out)
 {
 	struct pf_redact_stream *s;
-	int e = o->mode == PF_REDACT_OFF ? 0 : pf__redact_build(r);
+	int e = o->mode == PF_GUARD_OFF ? 0 : pf__redact_build(r);
 
 	if (e < 0)
 		return e;
@@ -130,7 +130,7 @@ static void mark(struct pf_redact_stream *s, const struct pf__hit *hit)
 		for (size_t k = hit->at; k < (size_t)hit->at + hit->n && k < v->len; k++)
 			v->seen[k] = k - hit->at < s->released - hit->from;
 	}
-	if (s->o.mode == PF_REDACT_ENFORCE) {
+	if (s->o.mode == PF_GUARD_ENFORCE) {
 		put(s, s->released, from);
 		pf__redact_rule(s->r, hit, text, sizeof(text), true);
 		if (!goes_on)
@@ -209,7 +209,7 @@ int pf_redact_feed(struct pf_redact_stream *s, const void *p, size_t n)
 
 	if (s->failed)
 		return -ENOMEM;
-	if (s->o.mode == PF_REDACT_OFF) {
+	if (s->o.mode == PF_GUARD_OFF) {
 		if (n)
 			s->o.sink(s->o.user, p, n);
 		return 0;

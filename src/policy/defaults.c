@@ -249,7 +249,7 @@ int pf_policy_defaults(struct pf_policy *p, struct pf_error *err)
 		/* Of texts that are given, which none is unless a caller does it. */
 		.guard_prompt = {.user = PF_GUARD_AUDIT, .tool = PF_GUARD_AUDIT, .at = PF_PROMPT_ATTACK},
 		.network = pf__network_defaults,
-		.guard_output = PF_REDACT_ENFORCE,
+		.guard_output = PF_GUARD_ENFORCE,
 	};
 
 	if (pf__policy_set_string(&fresh.image, "host") < 0 || fill(&fresh.mask, pf_default_mask) < 0 ||

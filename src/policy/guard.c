@@ -37,16 +37,11 @@ static int key_command(struct pf__parse *ps, const struct pf_json *v)
 	return 0;
 }
 
-static const struct pf__word prompt_modes[] = {
-	{"off", PF_GUARD_OFF}, {"audit", PF_GUARD_AUDIT}, {"enforce", PF_GUARD_ENFORCE}};
-static const struct pf__words prompt_mode_words = {prompt_modes, PF_ARRAY_SIZE(prompt_modes)};
-static const struct pf__words output_mode_words = {prompt_modes, PF_ARRAY_SIZE(prompt_modes) - 1};
-
 static const struct pf__word prompt_levels[] = {{"suspect", PF_PROMPT_SUSPECT}, {"attack", PF_PROMPT_ATTACK}};
 static const struct pf__words prompt_level_words = {prompt_levels, PF_ARRAY_SIZE(prompt_levels)};
 
-static int read_prompt_word(struct pf__parse *ps, const struct pf_json *v, const struct pf__words *words,
-			    uint8_t *out)
+static int read_word(struct pf__parse *ps, const struct pf_json *v, const struct pf__words *words,
+		     uint8_t *out)
 {
 	uint64_t value;
 	int r = pf__parse_word(ps, v, words, &value);
@@ -58,22 +53,22 @@ static int read_prompt_word(struct pf__parse *ps, const struct pf_json *v, const
 
 static int key_prompt_user(struct pf__parse *ps, const struct pf_json *v)
 {
-	return read_prompt_word(ps, v, &prompt_mode_words, &ps->p->guard_prompt.user);
+	return read_word(ps, v, &pf__guard_words, &ps->p->guard_prompt.user);
 }
 
 static int key_prompt_tool(struct pf__parse *ps, const struct pf_json *v)
 {
-	return read_prompt_word(ps, v, &prompt_mode_words, &ps->p->guard_prompt.tool);
+	return read_word(ps, v, &pf__guard_words, &ps->p->guard_prompt.tool);
 }
 
 static int key_prompt_output(struct pf__parse *ps, const struct pf_json *v)
 {
-	return read_prompt_word(ps, v, &output_mode_words, &ps->p->guard_prompt.output);
+	return read_word(ps, v, &pf__audit_words, &ps->p->guard_prompt.output);
 }
 
 static int key_prompt_at(struct pf__parse *ps, const struct pf_json *v)
 {
-	return read_prompt_word(ps, v, &prompt_level_words, &ps->p->guard_prompt.at);
+	return read_word(ps, v, &prompt_level_words, &ps->p->guard_prompt.at);
 }
 
 static int key_prompt_stricter(struct pf__parse *ps, const struct pf_json *v)
@@ -113,9 +108,9 @@ void pf__print_guard_prompt(struct pf_jsonw *w, const struct pf_policy_prompt *p
 {
 	pf_jsonw_key(w, "prompt");
 	pf_jsonw_begin(w, '{');
-	pf_jsonw_kstr(w, "user", pf__word_name(&prompt_mode_words, p->user));
-	pf_jsonw_kstr(w, "tool", pf__word_name(&prompt_mode_words, p->tool));
-	pf_jsonw_kstr(w, "output", pf__word_name(&prompt_mode_words, p->output));
+	pf_jsonw_kstr(w, "user", pf__word_name(&pf__guard_words, p->user));
+	pf_jsonw_kstr(w, "tool", pf__word_name(&pf__guard_words, p->tool));
+	pf_jsonw_kstr(w, "output", pf__word_name(&pf__guard_words, p->output));
 	pf_jsonw_kstr(w, "at", pf__word_name(&prompt_level_words, p->at));
 	pf_jsonw_kstr(w, "stricter", p->stricter);
 	pf_jsonw_end(w, '}');
@@ -123,12 +118,7 @@ void pf__print_guard_prompt(struct pf_jsonw *w, const struct pf_policy_prompt *p
 
 static int key_output(struct pf__parse *ps, const struct pf_json *v)
 {
-	uint64_t mode;
-	int r = pf__parse_word(ps, v, &pf__guard_words, &mode);
-
-	if (r == 0)
-		ps->p->guard_output = (uint8_t)mode;
-	return r;
+	return read_word(ps, v, &pf__guard_words, &ps->p->guard_output);
 }
 
 /* {"NAME": "@FILE" or "env:VARIABLE"}: what is found out when a sandbox is made, never in the document. */

@@ -132,7 +132,7 @@ struct pf_policy {
 		char *stricter; /* a document that is then written over this; NULL: refused */
 	} guard_prompt;
 	struct pf_network network;
-	uint8_t guard_output; /* enum pf_redact_mode of guard/redact.h */
+	uint8_t guard_output; /* enum pf_guard_mode */
 	char *guard_command;  /* guard.command as compact JSON, checked; NULL: off */
 	char *cwd;	      /* NULL: workspace, else HOME. Command line only */
 };

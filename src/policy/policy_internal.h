@@ -26,7 +26,8 @@ struct pf__words {
 	size_t count;
 };
 extern const struct pf__words pf__tier_words, pf__min_tier_words, pf__require_words, pf__cap_words,
-	pf__user_words, pf__root_words, pf__mode_words, pf__guard_words;
+	pf__user_words, pf__root_words, pf__mode_words, pf__guard_words,
+	pf__audit_words /* the same without "enforce" */;
 
 /* -EINVAL: `"x" is not one of a, b, c` and, for a near miss, what was probably meant. */
 int pf__word_parse(const struct pf__words *words, const char *text, uint64_t *value, struct pf_error *err);

@@ -58,8 +58,9 @@ static const struct pf__word modes[] = {
 const struct pf__words pf__mode_words = WORDS(modes);
 
 static const struct pf__word guards[] = {
-	{"off", PF_REDACT_OFF}, {"audit", PF_REDACT_AUDIT}, {"enforce", PF_REDACT_ENFORCE}};
+	{"off", PF_GUARD_OFF}, {"audit", PF_GUARD_AUDIT}, {"enforce", PF_GUARD_ENFORCE}};
 const struct pf__words pf__guard_words = WORDS(guards);
+const struct pf__words pf__audit_words = {guards, PF_ARRAY_SIZE(guards) - 1};
 
 const char *pf_ws_mode_name(enum pf_ws_mode m)
 {

@@ -26,7 +26,7 @@ int pf__redact_new(struct pf_sandbox *s, struct pf_error *err)
 	char helper[600];
 	int r;
 
-	if (s->policy->guard_output == PF_REDACT_OFF)
+	if (s->policy->guard_output == PF_GUARD_OFF)
 		return 0;
 	snprintf(helper, sizeof(helper), "%s/pinfold-unpack", s->dirs.libexec);
 	if (pf_redact_new(&s->redact) < 0 || pf_redact_set_helper(s->redact, helper) < 0)

@@ -26,7 +26,7 @@ static void to_buf(void *user, const void *p, size_t n)
 	CHECK(pf_buf_add(user, p, n) == 0);
 }
 
-static void filter(const uint8_t *p, size_t n, enum pf_redact_mode mode, size_t step, bool live,
+static void filter(const uint8_t *p, size_t n, enum pf_guard_mode mode, size_t step, bool live,
 		   struct pf_buf *out)
 {
 	struct pf_redact_options o = {.stream = "x", .mode = mode, .live = live, .sink = to_buf, .user = out};
@@ -57,17 +57,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > 20000)
 		return 0;
-	filter(data, size, PF_REDACT_ENFORCE, 65536, false, &whole);
-	filter(data, size, PF_REDACT_ENFORCE, step, false, &cut);
+	filter(data, size, PF_GUARD_ENFORCE, 65536, false, &whole);
+	filter(data, size, PF_GUARD_ENFORCE, step, false, &cut);
 	/* Where hits overlap the marks may differ, but not whether there are any. */
 	CHECK((whole.len != size) == (cut.len != size) || size == 0 || memcmp(whole.data, data, size) == 0 ||
 	      memmem(cut.data, cut.len, "[redacted:", 10));
 	CHECK(cut.len == 0 || !memmem(cut.data, cut.len, secret, sizeof(secret) - 1));
 	CHECK(whole.len == 0 || !memmem(whole.data, whole.len, secret, sizeof(secret) - 1));
-	filter(data, size, PF_REDACT_ENFORCE, step, true, &live);
+	filter(data, size, PF_GUARD_ENFORCE, step, true, &live);
 	CHECK(live.len == 0 || !memmem(live.data, live.len, secret, sizeof(secret) - 1));
 	pf_buf_free(&cut);
-	filter(data, size, PF_REDACT_AUDIT, step, false, &cut);
+	filter(data, size, PF_GUARD_AUDIT, step, false, &cut);
 	CHECK(cut.len == size && (size == 0 || memcmp(cut.data, data, size) == 0));
 	return 0;
 }

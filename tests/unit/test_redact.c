@@ -47,7 +47,7 @@ static struct pf_redact *with(const char *name, const char *value)
 }
 
 /* Feed in pieces of 1 to `most` bytes; 0: at once. */
-static void filter(struct pf_redact *r, enum pf_redact_mode mode, const char *p, size_t n, unsigned most,
+static void filter(struct pf_redact *r, enum pf_guard_mode mode, const char *p, size_t n, unsigned most,
 		   struct pf_buf *out)
 {
 	struct pf_redact_options o = {.stream = "stdout", .mode = mode, .sink = to_buf, .user = out};
@@ -72,7 +72,7 @@ static void expect(const char *value, const char *text, const char *want)
 		PF_AUTO_BUF struct pf_buf out = {0};
 		struct pf_redact *r = with("K", value);
 
-		filter(r, PF_REDACT_ENFORCE, text, strlen(text), most, &out);
+		filter(r, PF_GUARD_ENFORCE, text, strlen(text), most, &out);
 		assert_string_equal(out.data ? out.data : "", want);
 		pf_redact_free(r);
 	}
@@ -109,7 +109,7 @@ static void test_audit_changes_nothing(void **state)
 	size_t n;
 
 	(void)state;
-	filter(r, PF_REDACT_AUDIT, text, strlen(text), 3, &out);
+	filter(r, PF_GUARD_AUDIT, text, strlen(text), 3, &out);
 	assert_string_equal(out.data, text);
 	c = pf_redact_counts(r, &n);
 	assert_int_equal(n, 1);
@@ -214,7 +214,7 @@ static void test_random(void **state)
 		r = with("K", value);
 		pf__seq_from(text, (const uint8_t *)line, strlen(line));
 		ways[which](coded, text, round);
-		filter(r, PF_REDACT_ENFORCE, (const char *)coded->c, coded->n, round % 5, &out);
+		filter(r, PF_GUARD_ENFORCE, (const char *)coded->c, coded->n, round % 5, &out);
 		if (!memmem(out.data, out.len, "[redacted:K]", 12))
 			fail_msg("round %u, way %u: %s in %s", round, which, value, line);
 		/* the same of the value's middle alone must not be there any more */
@@ -238,7 +238,7 @@ static void test_cut_anywhere(void **state)
 		PF_AUTO_BUF struct pf_buf out = {0};
 		struct pf_redact *r = with("K", value);
 		struct pf_redact_options o = {
-			.stream = "x", .mode = PF_REDACT_ENFORCE, .sink = to_buf, .user = &out};
+			.stream = "x", .mode = PF_GUARD_ENFORCE, .sink = to_buf, .user = &out};
 		struct pf_redact_stream *s;
 
 		assert_int_equal(pf_redact_open(r, &o, &s), 0);
@@ -330,7 +330,7 @@ static void test_endless(void **state)
 {
 	PF_AUTO_BUF struct pf_buf out = {0};
 	struct pf_redact *r = with("K", "GbX9vYt4Rw2QpLm7Nz1s");
-	struct pf_redact_options o = {.stream = "x", .mode = PF_REDACT_ENFORCE, .sink = to_buf, .user = &out};
+	struct pf_redact_options o = {.stream = "x", .mode = PF_GUARD_ENFORCE, .sink = to_buf, .user = &out};
 	struct pf_redact_stream *s;
 	uint64_t fed = 0;
 

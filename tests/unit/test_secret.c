@@ -21,7 +21,7 @@ struct row {
 static bool finds(struct pf_redact *r, const char *value)
 {
 	PF_AUTO_BUF struct pf_buf out = {0};
-	int e = pf_redact_text(r, "x", PF_REDACT_ENFORCE, value, strlen(value), NULL, &out);
+	int e = pf_redact_text(r, "x", PF_GUARD_ENFORCE, value, strlen(value), NULL, &out);
 
 	assert_true(e >= 0);
 	return e == 1;
