@@ -16,6 +16,7 @@
 #define CHUNK	    65536
 #define PENDING_MAX (1u << 20) /* bytes for init beyond which no more is read from the proxy */
 #define EVENTS	    64
+#define TOO_MANY    "too many connections are open at once; close some"
 
 /* --- epoll ---------------------------------------------------------------------------------- */
 
@@ -214,8 +215,7 @@ static void take(struct pf_door *d, uint32_t id)
 			c = &d->conn[i];
 	if (!c || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
 		refuse(d->s, id);
-		pf__door_deny(d->s, "network.connections",
-			      "too many connections are open at once; close some", 1);
+		pf__door_deny(d->s, "network.connections", TOO_MANY, 1);
 		return;
 	}
 	*c = (struct pf__door_conn){.id = id, .fd = pair[0], .theirs = pair[1], .number = ++d->last};
@@ -261,8 +261,7 @@ int pf__door_turned_away(struct pf_sandbox *s, const uint8_t *body, size_t n, st
 
 	free(mem);
 	if (r == 0)
-		pf__door_deny(s, "network.connections", "too many connections are open at once; close some",
-			      m.count);
+		pf__door_deny(s, "network.connections", TOO_MANY, m.count);
 	return r;
 }
 

@@ -64,22 +64,37 @@ static int send_prepare(struct pf_sandbox *s, struct pf_exec *e, unsigned short 
 	return r < 0 ? pf_fail(err, r, "cannot ask init for a launcher") : 0;
 }
 
+/* One of its own, that nothing was made for yet; it is in no list. */
+static struct pf_exec *new_exec(struct pf_sandbox *s)
+{
+	struct pf_exec *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->box = s;
+	e->id = s->next_exec++;
+	pf_result_init(&e->result);
+	pf__output_init(e);
+	return e;
+}
+
+static void link_exec(struct pf_exec *e)
+{
+	e->next = e->box->execs;
+	e->box->execs = e;
+}
+
 int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned short rows,
 		     unsigned short cols, struct pf_exec **out, struct pf_error *err)
 {
-	struct pf_exec *e = calloc(1, sizeof(*e));
+	struct pf_exec *e = new_exec(s);
 	int r;
 
 	if (!e)
 		return pf_fail(err, -ENOMEM, "out of memory");
-	e->box = s;
-	e->id = s->next_exec++;
 	e->tty = tty;
 	e->want_stdin = want_stdin;
 	e->stdin_open = want_stdin || tty;
-	e->err_eof = false;
-	pf_result_init(&e->result);
-	pf__output_init(e);
 	r = s->tier->exec_create(s->box, e->id, err);
 	if (r == 0)
 		r = open_streams(s, e, err);
@@ -92,8 +107,7 @@ int pf__exec_prepare(struct pf_sandbox *s, bool tty, bool want_stdin, unsigned s
 	}
 	if (e->id > 1) /* the groups are new: nothing was counted before the first */
 		s->tier->events(s->box, e->id, &e->before);
-	e->next = s->execs;
-	s->execs = e;
+	link_exec(e);
 	*out = e;
 	return 0;
 }
@@ -242,18 +256,14 @@ int pf__exec_start_op(struct pf_sandbox *s, uint8_t op, const struct pf_exec_opt
 /* One that only has a result to be told of: nothing of it was made. */
 static int refused(struct pf_sandbox *s, struct pf_exec **out, struct pf_error *err)
 {
-	struct pf_exec *e = calloc(1, sizeof(*e));
+	struct pf_exec *e;
 
-	if (s->broken.code || !e) {
-		free(e);
-		return s->broken.code ? broken(s, err) : pf_fail(err, -ENOMEM, "out of memory");
-	}
-	e->box = s;
-	e->id = s->next_exec++;
-	pf_result_init(&e->result);
-	pf__output_init(e);
-	e->next = s->execs;
-	s->execs = e;
+	if (s->broken.code)
+		return broken(s, err);
+	e = new_exec(s);
+	if (!e)
+		return pf_fail(err, -ENOMEM, "out of memory");
+	link_exec(e);
 	*out = e;
 	return 0;
 }
@@ -269,11 +279,10 @@ int pf_exec_start(struct pf_sandbox *s, const struct pf_exec_options *o, struct 
 
 	if (r == 0)
 		r = pf__guard_judge(s, o, words, &guard, &line, err);
-	if (r < 0)
-		return r;
 	with.argv = words;
-	r = pf__guard_refuses(&guard, o) ? refused(s, out, err)
-					 : start(s, PF_OP_EXEC, &with, &line, out, err);
+	if (r == 0)
+		r = pf__guard_refuses(&guard, o) ? refused(s, out, err)
+						 : start(s, PF_OP_EXEC, &with, &line, out, err);
 	pf_list_free(&line);
 	if (r < 0)
 		return r;
