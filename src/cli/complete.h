@@ -2,12 +2,12 @@
 /*
  * Completion. The scripts of the shells (completion.c) know nothing of pinfold: at each TAB they ask
  *
- *	pinfold complete WORD... CURRENT      the words behind the program's name up to the cursor; CURRENT
- *may be ""
+ *	pinfold complete WORD... CURRENT      the words behind the program's name up to the cursor;
+ *	                                      CURRENT may be ""
  *
  * and get lines of a candidate, a tab and what it means. A line that begins with a tab is for the shell
- *itself: files, dirs, or command N (WORD number N, from 1, is a command of its own). So what a shell offers
- *are the rows that the parser of options reads too, and never out of date.
+ * itself: files, dirs, or command N (WORD number N, from 1, is a command of its own). So what a shell offers
+ * are the rows that the parser of options reads too, and never out of date.
  */
 #ifndef PF_CLI_COMPLETE_H
 #define PF_CLI_COMPLETE_H

@@ -16,7 +16,7 @@
  *	-o!w	    refused, and this is why: x executes, w writes, n reaches the network, d destroys, r reads
  *	--long	    the same marks: --long  --long:  --long<  --long!x ...
  *	@rt*	    operands in their order, the last repeated with *: r read, w written (a new file), m moved
- *or changed, d removed, c a new directory, D directory, t text, n number, p printed text, g revision or path,
+ * or changed, d removed, c a new directory, D directory, t text, n number, p printed text, g revision or path,
  *		    k target or NAME=value, x program of the workspace, e T E L G M X
  *		    words of a narrow kind (is_name()). Without @ there are none.
  */

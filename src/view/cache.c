@@ -4,12 +4,12 @@
  *
  *	v-KEY-PRINT   a view; KEY is what was asked for, PRINT the state of the trees that may change
  *	marks-KEY     what makes PRINT: every directory that has a program in it or below
- *	rest-KEY      all other directories. They are ten times as many, so they are looked at once a second:
- *its own time says when that was lock          held by whoever makes or removes one .new-*        half made;
- *whoever holds the lock removes those of the dead
+ *	rest-KEY      all other directories, ten times as many: looked at once a second (its own time is when)
+ *	lock          held by whoever makes or removes one
+ *	.new-...      half made; whoever holds the lock removes those of the dead
  *
- * A view is written to disk before it gets its name: half of one, after a power cut, would show what it
- *should cover.
+ * A view is written to disk before it gets its name: half of one, after a power cut, would show what
+ * it should cover.
  */
 #include <dirent.h>
 #include <errno.h>

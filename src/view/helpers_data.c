@@ -3,10 +3,11 @@
  * What programs start to do their own work, as data; helpers.c reads it. A line each:
  *
  *	NAMES = HELPERS     programs, by name or pattern of the name on the list or of the file it leads to;
- *and what comes with them: a name in PATH, or a pattern of paths any NAMES           run any code that they
- *are given: scripts, macros, expressions that start commands many NAMES          have many programs in one
- *file, and must be named themselves yes NAME HELPER     examples, which are tried when this is read: NAME
- *brings HELPER no NAME HELPER      ... does not bring it
+ *	                    and what comes with them: a name in PATH, or a pattern of paths
+ *	any NAMES           run any code that they are given: scripts, macros, expressions that start commands
+ *	many NAMES          have many programs in one file, and must be named themselves
+ *	yes NAME HELPER     examples, which are tried when this is read: NAME brings HELPER
+ *	no NAME HELPER      ... does not bring it
  *
  * A helper that is a script comes only where its interpreter is approved too: git brings no shell.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The view: what of a root can be started when the policy has commands.allow (DESIGN section 7). It is a
- *layer that lies over the root in a read-only overlay: in it every file that the kernel or ld.so could start,
- *and that is not on the closed list, is pinfold-refuse. It is made once, and kept in STATE/cache/views/NAME:
+ * layer that lies over the root in a read-only overlay: in it every file that the kernel or ld.so could start,
+ * and that is not on the closed list, is pinfold-refuse. It is made once, and kept in STATE/cache/views/NAME:
  *
  *	0, 1, ...   a tree of files for each of the trees of the root, with hard links of pinfold-refuse
  *	list        the closed list, a line each: path, mark, reason
@@ -11,10 +11,10 @@
  * A view is named by what it was made from: the list, the trees (an image by its digest), pinfold-refuse and
  * VIEW_VERSION. Trees of the host have no digest. Of them every directory that holds a program, and all above
  * it, count with inode and times, so that a program that is installed, replaced or removed gives another
- *view; and the databases of the package managers. What that leaves out is in docs/utilities.md.
+ * view; and the databases of the package managers. What that leaves out is in docs/utilities.md.
  *
  * Live sandboxes hold a shared lock on their view: it is never removed under them, for then everything that
- *it covers would show.
+ * it covers would show.
  */
 #ifndef PF_VIEW_VIEW_H
 #define PF_VIEW_VIEW_H

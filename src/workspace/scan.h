@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which paths of a workspace a policy's patterns mean (secrets.mask, protect), and where its sockets are. A
- *pattern with wildcards needs every directory to be known, so what a walk found is kept in an index in the
- *state directory and refreshed by the directories' times: names are read again only where a directory
- *changed.
+ * pattern with wildcards needs every directory to be known, so what a walk found is kept in an index in the
+ * state directory and refreshed by the directories' times: names are read again only where a directory
+ * changed.
  *
  *	pf_scan_begin()		the answer; from the index it is as of the last time, and to be confirmed
  *	pf_scan_check()		looks at some of the directories' times: for while others build
@@ -11,9 +11,9 @@
  *	pf_scan_end()		writes the index if that is worth it
  *
  * A directory's ctime tells of every change of its entries, and no program can set it back. One that changed
- *within the grain of its file system's clock before the walk may change again unseen: it is not trusted (the
- *rule of git's index). Nor are file systems that are not local, whose times may be late. The tree may be
- *hostile: the index is the state directory's, nothing in the workspace decides but names and times.
+ * within the grain of its file system's clock before the walk may change again unseen: it is not trusted (the
+ * rule of git's index). Nor are file systems that are not local, whose times may be late. The tree may be
+ * hostile: the index is the state directory's, nothing in the workspace decides but names and times.
  */
 #ifndef PF_WORKSPACE_SCAN_H
 #define PF_WORKSPACE_SCAN_H

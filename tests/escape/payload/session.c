@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Several commands one after the other in one sandbox, as a session runs them: what does the first leave to
- *the next?
+ * the next?
  *
  *	session LIBEXEC STATE RUNTIME TOOLS SCRIPT...
  *
